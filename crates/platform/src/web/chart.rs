@@ -9,6 +9,17 @@ use std::fmt::{self, Write};
 
 use super::ui::State;
 
+/// Appends to a string; writing to a `String` cannot fail.
+macro_rules! put {
+    ($out:expr, $($arg:tt)*) => {{ let _ = write!($out, $($arg)*); }};
+}
+
+mod heat;
+mod lines;
+
+pub use heat::{HeatMap, HeatRow};
+pub use lines::{Lines, Series};
+
 /// Markup that is safe to print as it stands; only this module makes it, and it escapes what it quotes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Html(String);
@@ -44,11 +55,6 @@ impl fmt::Display for Text<'_> {
         }
         Ok(())
     }
-}
-
-/// Appends to a string; writing to a `String` cannot fail.
-macro_rules! put {
-    ($out:expr, $($arg:tt)*) => {{ let _ = write!($out, $($arg)*); }};
 }
 
 fn finite(value: f64) -> f64 {
@@ -117,7 +123,12 @@ pub fn stacked_bar(label: &str, parts: &[Part]) -> Html {
         let name = Text(&part.label);
         put!(words, "{}{} {name}", if words.is_empty() { "" } else { ", " }, number(part.value));
         // The gap between parts is part of the width, so that the whole always fills the bar.
-        put!(rects, r#"<rect class="f {}" x="{x:.1}" y="0" width="{:.1}" height="8"/>"#, part.class, (width - 5.0).max(3.0));
+        put!(
+            rects,
+            r#"<rect class="f {}" x="{x:.1}" y="0" width="{:.1}" height="8"/>"#,
+            part.class,
+            (width - 5.0).max(3.0)
+        );
         x += width;
     }
     let ground = if total > 0.0 { "" } else { r#"<rect class="k" width="1000" height="8"/>"# };
@@ -155,149 +166,9 @@ pub fn stacked_bar_table(label: &str, parts: &[Part]) -> Html {
     table(label, &["", "Count"], &rows)
 }
 
-/// One line of a chart over time; its values stand for the chart's labels, in order.
-#[derive(Clone, Debug)]
-pub struct Series {
-    pub label: String,
-    pub values: Vec<f64>,
-    pub class: &'static str,
-}
-
-/// Lines over time. The first series is filled when it stands alone.
-#[derive(Clone, Debug)]
-pub struct Lines {
-    pub title: String,
-    /// One per point, oldest first: `11 Nov`.
-    pub labels: Vec<String>,
-    pub series: Vec<Series>,
-}
-
-impl Lines {
-    const WIDTH: f64 = 640.0;
-    const HEIGHT: f64 = 200.0;
-    const LEFT: f64 = 44.0;
-    const BOTTOM: f64 = 22.0;
-    const TOP: f64 = 8.0;
-
-    /// Picture, legend and table in one `<figure>`.
-    pub fn figure(&self) -> Html {
-        let legend = if self.series.len() > 1 { self.legend() } else { String::new() };
-        figure(&self.title, &format!("{}{legend}", self.svg()), &self.table(), "")
-    }
-
-    pub fn svg(&self) -> Html {
-        let top = nice_ceiling(self.series.iter().flat_map(|one| &one.values).fold(0.0, |a, b| f64::max(a, finite(*b))));
-        let mut out = format!(
-            r#"<svg viewBox="0 0 {} {}" role="img" aria-label="{}">"#,
-            Self::WIDTH,
-            Self::HEIGHT,
-            Text(&self.words()),
-        );
-        for quarter in 0..=4_u8 {
-            let value = top * f64::from(quarter) / 4.0;
-            let y = Self::y(value, top);
-            put!(out, r#"<line class="g" x1="{}" x2="{}" y1="{y:.1}" y2="{y:.1}"/>"#, Self::LEFT, Self::WIDTH);
-            if quarter % 2 == 0 {
-                put!(out, r#"<text x="{}" y="{:.1}" text-anchor="end">{}</text>"#, Self::LEFT - 8.0, y + 4.0, number(value));
-            }
-        }
-        self.put_labels(&mut out);
-        for one in &self.series {
-            let points = self.points(&one.values, top);
-            if self.series.len() == 1 && !points.is_empty() {
-                let (first, last) = (self.x(0), self.x(one.values.len().saturating_sub(1)));
-                let floor = Self::y(0.0, top);
-                put!(out, r#"<path class="a {}" d="M{first:.1} {floor:.1}L{points}L{last:.1} {floor:.1}Z"/>"#, one.class);
-            }
-            put!(out, r#"<polyline class="l {}" points="{points}"/>"#, one.class);
-        }
-        out.push_str("</svg>");
-        Html(out)
-    }
-
-    pub fn table(&self) -> Html {
-        let heads: Vec<&str> = std::iter::once("").chain(self.series.iter().map(|one| one.label.as_str())).collect();
-        let rows: Vec<(String, Vec<String>)> = self
-            .labels
-            .iter()
-            .enumerate()
-            .map(|(at, label)| {
-                let cells = self.series.iter().map(|one| one.values.get(at).map_or(String::new(), |v| number(*v)));
-                (label.clone(), cells.collect())
-            })
-            .collect();
-        table(&self.title, &heads, &rows)
-    }
-
-    fn put_labels(&self, out: &mut String) {
-        let last = self.labels.len().saturating_sub(1);
-        let step = self.labels.len().div_ceil(6).max(1);
-        for (at, label) in self.labels.iter().enumerate().step_by(step) {
-            let anchor = match at {
-                0 => "start",
-                at if at == last => "end",
-                _ => "middle",
-            };
-            put!(out, r#"<text x="{:.1}" y="{}" text-anchor="{anchor}">{}</text>"#, self.x(at), Self::HEIGHT - 4.0, Text(label));
-        }
-    }
-
-    fn legend(&self) -> String {
-        let mut out = String::from(r#"<ul class="leg">"#);
-        for one in &self.series {
-            put!(
-                out,
-                r#"<li><svg class="ico" viewBox="0 0 16 16" aria-hidden="true"><rect class="f {}" y="6" width="16" height="4" rx="2"/></svg>{}</li>"#,
-                one.class,
-                Text(&one.label),
-            );
-        }
-        out.push_str("</ul>");
-        out
-    }
-
-    /// Title with the last value of each series: what a glance at the picture tells.
-    fn words(&self) -> String {
-        let mut out = self.title.clone();
-        for one in &self.series {
-            if let Some(last) = one.values.last() {
-                put!(out, "; {} now {}", one.label, number(*last));
-            }
-        }
-        out
-    }
-
-    fn x(&self, at: usize) -> f64 {
-        let steps = self.labels.len().saturating_sub(1).max(1);
-        Self::LEFT + (Self::WIDTH - Self::LEFT) * as_f64(at) / as_f64(steps)
-    }
-
-    fn y(value: f64, top: f64) -> f64 {
-        let height = Self::HEIGHT - Self::BOTTOM - Self::TOP;
-        Self::TOP + height * (1.0 - finite(value) / top)
-    }
-
-    fn points(&self, values: &[f64], top: f64) -> String {
-        let mut out = String::new();
-        for (at, value) in values.iter().take(self.labels.len()).enumerate() {
-            put!(out, "{}{:.1} {:.1}", if at == 0 { "" } else { " " }, self.x(at), Self::y(*value, top));
-        }
-        out
-    }
-}
-
 /// Counts of things on a page fit a float exactly (below 2^52).
 fn as_f64(count: usize) -> f64 {
     u32::try_from(count).map_or(f64::from(u32::MAX), f64::from)
-}
-
-/// The next of 1, 2, 4, 5, 10 × a power of ten: an axis whose quarters read well.
-fn nice_ceiling(value: f64) -> f64 {
-    if value <= 4.0 {
-        return 4.0;
-    }
-    let power = 10_f64.powf(value.log10().floor());
-    [1.0, 2.0, 4.0, 5.0, 10.0].into_iter().map(|step| step * power).find(|top| *top >= value).unwrap_or(value)
 }
 
 /// A line of 88 × 24 px for a table cell; the words around it carry the numbers.
@@ -337,10 +208,25 @@ impl Bars {
             let width = finite(row.value) / top * 390.0;
             put!(words, "; {} {}", row.label, number(row.value));
             put!(body, r#"<text x="0" y="{}">{}</text>"#, y + 17, Text(&shorten(&row.label, 28)));
-            put!(body, r#"<rect class="f {}" x="190" y="{}" width="{:.1}" height="12" rx="2"/>"#, row.class, y + 7, width.max(1.0));
-            put!(body, r#"<text class="v" x="{:.1}" y="{}">{}</text>"#, 198.0 + width, y + 17, number(row.value));
+            put!(
+                body,
+                r#"<rect class="f {}" x="190" y="{}" width="{:.1}" height="12" rx="2"/>"#,
+                row.class,
+                y + 7,
+                width.max(1.0)
+            );
+            put!(
+                body,
+                r#"<text class="v" x="{:.1}" y="{}">{}</text>"#,
+                198.0 + width,
+                y + 17,
+                number(row.value)
+            );
         }
-        Html(format!(r#"<svg viewBox="0 0 640 {height}" role="img" aria-label="{}">{body}</svg>"#, Text(&words)))
+        Html(format!(
+            r#"<svg viewBox="0 0 640 {height}" role="img" aria-label="{}">{body}</svg>"#,
+            Text(&words)
+        ))
     }
 
     pub fn table(&self) -> Html {
@@ -353,122 +239,6 @@ fn shorten(text: &str, chars_max: usize) -> String {
         return text.into();
     }
     text.chars().take(chars_max.saturating_sub(1)).chain(['…']).collect()
-}
-
-/// One row of a heat map: an organization and its cells in the order of the columns.
-#[derive(Clone, Debug)]
-pub struct HeatRow {
-    pub label: String,
-    /// Where a click leads; empty for none.
-    pub href: String,
-    pub cells: Vec<State>,
-}
-
-/// States in a grid, e.g. a page of organizations × the 47 rows. The caller pages; 100 rows a page read well.
-#[derive(Clone, Debug)]
-pub struct HeatMap {
-    pub title: String,
-    pub columns: Vec<String>,
-    pub rows: Vec<HeatRow>,
-}
-
-impl HeatMap {
-    const CELL: usize = 16;
-    const LEFT: usize = 180;
-    const TOP: usize = 58;
-
-    pub fn figure(&self) -> Html {
-        let wide = format!(r#"<div class="scroll" role="region" aria-label="{}" tabindex="0">{}</div>"#, Text(&self.title), self.svg());
-        figure(&self.title, &format!("{wide}{}", self.legend()), &self.table(), " heat")
-    }
-
-    pub fn svg(&self) -> Html {
-        let width = Self::LEFT + self.columns.len() * Self::CELL + 8;
-        let height = Self::TOP + self.rows.len() * Self::CELL;
-        let mut out = format!(
-            r#"<svg width="{width}" height="{height}" viewBox="0 0 {width} {height}" role="group" aria-label="{}">"#,
-            Text(&self.title),
-        );
-        for (at, column) in self.columns.iter().enumerate() {
-            let (x, y) = (Self::LEFT + at * Self::CELL + 11, Self::TOP - 6);
-            put!(out, r#"<text transform="translate({x} {y}) rotate(-90)" font-size="10">{}</text>"#, Text(column));
-        }
-        for (at, row) in self.rows.iter().enumerate() {
-            self.put_row(&mut out, Self::TOP + at * Self::CELL, row);
-        }
-        out.push_str("</svg>");
-        Html(out)
-    }
-
-    fn put_row(&self, out: &mut String, y: usize, row: &HeatRow) {
-        let label = Text(&row.label);
-        let (open, close) = if row.href.is_empty() {
-            (String::from("<g>"), "</g>")
-        } else {
-            (format!(r#"<a href="{}" aria-label="{label}: {}">"#, Text(&row.href), row_words(row)), "</a>")
-        };
-        put!(out, r#"{open}<text x="0" y="{}">{}</text>"#, y + 12, Text(&shorten(&row.label, 26)));
-        for (at, state) in row.cells.iter().take(self.columns.len()).enumerate() {
-            let x = Self::LEFT + at * Self::CELL;
-            let column = self.columns.get(at).map_or("", String::as_str);
-            put!(
-                out,
-                r#"<rect class="f {}" x="{x}" y="{y}" width="14" height="14" rx="3"><title>{label} · {}: {}</title></rect>"#,
-                state_class(*state),
-                Text(column),
-                state.label(),
-            );
-            put_mark(out, x, y, *state);
-        }
-        out.push_str(close);
-    }
-
-    pub fn table(&self) -> Html {
-        let heads: Vec<&str> = std::iter::once("").chain(self.columns.iter().map(String::as_str)).collect();
-        let rows: Vec<(String, Vec<String>)> = self
-            .rows
-            .iter()
-            .map(|row| (row.label.clone(), row.cells.iter().map(|state| state.label().to_owned()).collect()))
-            .collect();
-        table(&self.title, &heads, &rows)
-    }
-
-    fn legend(&self) -> Html {
-        let count = |state: State| self.rows.iter().flat_map(|row| &row.cells).filter(|cell| **cell == state).count();
-        let parts: Vec<Part> = State::ALL
-            .into_iter()
-            .map(|state| Part::new(state.label(), as_f64(count(state)), state_class(state)))
-            .collect();
-        legend(&parts)
-    }
-}
-
-/// A cell that is not held carries a mark, so that colour is never the only sign.
-fn put_mark(out: &mut String, x: usize, y: usize, state: State) {
-    match state {
-        State::Gap => put!(out, r#"<rect class="m" x="{}" y="{}" width="2" height="8" rx="1"/>"#, x + 6, y + 3),
-        State::Stale => put!(out, r#"<circle class="m" cx="{}" cy="{}" r="2.5"/>"#, x + 7, y + 7),
-        State::Blocked => {
-            put!(out, r#"<rect class="m" x="{}" y="{}" width="2" height="7"/>"#, x + 4, y + 4);
-            put!(out, r#"<rect class="m" x="{}" y="{}" width="2" height="7"/>"#, x + 8, y + 4);
-        }
-        State::Accepted | State::Attested => {
-            put!(out, r#"<rect class="m" x="{}" y="{}" width="8" height="2" rx="1"/>"#, x + 3, y + 6);
-        }
-        State::Held | State::NotApplicable | State::Unknown => {}
-    }
-}
-
-/// `44 held, 2 gap, 1 stale`: only states that occur.
-fn row_words(row: &HeatRow) -> String {
-    let mut out = String::new();
-    for state in State::ALL {
-        let count = row.cells.iter().filter(|cell| **cell == state).count();
-        if count > 0 {
-            put!(out, "{}{count} {}", if out.is_empty() { "" } else { ", " }, state.label().to_lowercase());
-        }
-    }
-    out
 }
 
 fn figure(title: &str, picture: &str, table: &Html, class: &str) -> Html {
@@ -499,5 +269,4 @@ fn table(caption: &str, heads: &[&str], rows: &[(String, Vec<String>)]) -> Html 
 }
 
 #[cfg(test)]
-#[path = "chart/tests.rs"]
 mod tests;

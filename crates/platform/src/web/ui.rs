@@ -31,7 +31,11 @@ pub struct Shell {
 
 impl Shell {
     /// The shell of a page for people who are not signed in.
-    pub fn public(title: impl Into<String>, provider_name: impl Into<String>, csrf: impl Into<String>) -> Self {
+    pub fn public(
+        title: impl Into<String>,
+        provider_name: impl Into<String>,
+        csrf: impl Into<String>,
+    ) -> Self {
         Self {
             title: title.into(),
             provider_name: provider_name.into(),
@@ -505,7 +509,10 @@ mod tests {
     #[test]
     fn pages_obey_the_content_security_policy() {
         let page = ErrorPage {
-            shell: Shell { account: Some(AccountChip::new("Mara Lind", "mara@harbor.example")), ..Shell::default() },
+            shell: Shell {
+                account: Some(AccountChip::new("Mara Lind", "mara@harbor.example")),
+                ..Shell::default()
+            },
             status: 500,
             title: "Broken".into(),
             wrong: String::new(),
@@ -515,6 +522,9 @@ mod tests {
         };
         let html = page.render().expect("renders");
         assert!(!html.contains(" style=") && !html.contains("<style") && !html.contains(" onclick="));
-        assert!(html.matches("<script").count() == html.matches("<script defer src=\"/assets/").count(), "{html}");
+        assert!(
+            html.matches("<script").count() == html.matches("<script defer src=\"/assets/").count(),
+            "{html}"
+        );
     }
 }

@@ -1,19 +1,28 @@
 //! Charts draw what they are given, escape what they quote, and survive odd numbers.
 
+use super::lines::nice_ceiling;
 use super::*;
 
 const HOSTILE: &str = r#"<script>"x"</script>"#;
 
 fn lines(values: Vec<f64>) -> Lines {
     let labels = (1..=values.len()).map(|day| format!("{day} Nov")).collect();
-    Lines { title: HOSTILE.into(), labels, series: vec![Series { label: HOSTILE.into(), values, class: "c1" }] }
+    Lines {
+        title: HOSTILE.into(),
+        labels,
+        series: vec![Series { label: HOSTILE.into(), values, class: "c1" }],
+    }
 }
 
 fn heat() -> HeatMap {
     HeatMap {
         title: HOSTILE.into(),
         columns: vec!["USR-P1".into(), "USR-P2".into()],
-        rows: vec![HeatRow { label: HOSTILE.into(), href: "/o/\"><b>".into(), cells: vec![State::Held, State::Gap] }],
+        rows: vec![HeatRow {
+            label: HOSTILE.into(),
+            href: "/o/\"><b>".into(),
+            cells: vec![State::Held, State::Gap],
+        }],
     }
 }
 
@@ -81,7 +90,8 @@ fn heat_map_says_what_its_colours_say() {
 
 #[test]
 fn numbers_read_well() {
-    let spoken: Vec<String> = [0.0, 61.44, 999.96, 1_204.0, 1_234_567.0, -2.5].into_iter().map(number).collect();
+    let spoken: Vec<String> =
+        [0.0, 61.44, 999.96, 1_204.0, 1_234_567.0, -2.5].into_iter().map(number).collect();
     assert_eq!(spoken, ["0", "61.4", "1,000", "1,204", "1,234,567", "−2.5"]);
 }
 
