@@ -186,7 +186,8 @@ pub fn sparkline(label: &str, values: &[f64], class: &'static str) -> Html {
     ))
 }
 
-/// Horizontal bars, one per row, longest scale shared; for rankings and shares.
+/// Horizontal bars on one shared scale, for rankings and shares: a table whose middle column is drawn, so that the
+/// picture and its table are the same thing and the words keep their size on every screen.
 #[derive(Clone, Debug)]
 pub struct Bars {
     pub title: String,
@@ -195,42 +196,27 @@ pub struct Bars {
 
 impl Bars {
     pub fn figure(&self) -> Html {
-        figure(&self.title, self.svg().as_str(), &self.table(), "")
-    }
-
-    pub fn svg(&self) -> Html {
         let top = self.rows.iter().fold(0.0, |a, row| f64::max(a, finite(row.value))).max(f64::MIN_POSITIVE);
-        let height = 26 * self.rows.len();
-        let mut words = self.title.clone();
-        let mut body = String::new();
-        for (at, row) in self.rows.iter().enumerate() {
-            let y = 26 * at;
-            let width = finite(row.value) / top * 390.0;
-            put!(words, "; {} {}", row.label, number(row.value));
-            put!(body, r#"<text x="0" y="{}">{}</text>"#, y + 17, Text(&shorten(&row.label, 28)));
+        let title = Text(&self.title);
+        let mut out = format!(
+            r#"<figure class="chart"><figcaption>{title}</figcaption><table class="bars"><caption class="vh">{title}</caption><tbody>"#
+        );
+        for row in &self.rows {
+            let width = (finite(row.value) / top * 1000.0).max(4.0);
             put!(
-                body,
-                r#"<rect class="f {}" x="190" y="{}" width="{:.1}" height="12" rx="2"/>"#,
-                row.class,
-                y + 7,
-                width.max(1.0)
+                out,
+                r#"<tr><th scope="row">{}</th><td><svg class="bar" viewBox="0 0 1000 8" "#,
+                Text(&row.label)
             );
             put!(
-                body,
-                r#"<text class="v" x="{:.1}" y="{}">{}</text>"#,
-                198.0 + width,
-                y + 17,
-                number(row.value)
+                out,
+                r#"preserveAspectRatio="none" aria-hidden="true"><rect class="f {}" width="{width:.1}" "#,
+                row.class
             );
+            put!(out, r#"height="8"/></svg></td><td class="num">{}</td></tr>"#, number(row.value));
         }
-        Html(format!(
-            r#"<svg viewBox="0 0 640 {height}" role="img" aria-label="{}">{body}</svg>"#,
-            Text(&words)
-        ))
-    }
-
-    pub fn table(&self) -> Html {
-        stacked_bar_table(&self.title, &self.rows)
+        out.push_str("</tbody></table></figure>");
+        Html(out)
     }
 }
 

@@ -326,6 +326,8 @@ pub struct Sort {
     pub direction: &'static str,
     /// Aligns the column to the right.
     pub number: bool,
+    /// The column is gone on a phone; its cells carry the class `hide-s`.
+    pub wide_only: bool,
 }
 
 impl Sort {
@@ -338,12 +340,22 @@ impl Sort {
         };
         let join = if base.contains('?') { '&' } else { '?' };
         let sign = if direction == "ascending" { "-" } else { "" };
-        Self { label: label.into(), href: format!("{base}{join}sort={sign}{key}"), direction, number: false }
+        Self {
+            label: label.into(),
+            href: format!("{base}{join}sort={sign}{key}"),
+            direction,
+            ..Self::default()
+        }
     }
 
     #[must_use]
     pub fn number(self) -> Self {
         Self { number: true, ..self }
+    }
+
+    #[must_use]
+    pub fn wide_only(self) -> Self {
+        Self { wide_only: true, ..self }
     }
 }
 

@@ -86,15 +86,11 @@
       });
     });
   }
-  function mark(index) {
+  // The first hit is what Enter in the field opens; arrows move the focus itself.
+  function markFirst() {
     const items = links();
-    items.forEach((item, at) => {
-      const link = one("a", item);
-      link.id = `palette-${at}`;
-      item.classList.toggle("on", at === index);
-      if (at === index) { query.setAttribute("aria-activedescendant", link.id); item.scrollIntoView({ block: "nearest" }); }
-    });
-    if (!items[index]) query.removeAttribute("aria-activedescendant");
+    items.forEach((item, at) => item.classList.toggle("on", at === 0));
+    one("[role=status]", palette).textContent = items.length === 1 ? "1 hit" : `${items.length} hits`;
   }
   function filter() {
     const words = query.value.toLowerCase().split(/\s+/).filter(Boolean);
@@ -102,7 +98,7 @@
       const text = item.textContent.toLowerCase();
       item.hidden = !words.every((word) => text.includes(word));
     });
-    mark(0);
+    markFirst();
   }
   function openPalette() {
     if (!palette || palette.open) return;
@@ -113,14 +109,15 @@
     query.focus();
   }
   function paletteKey(event) {
-    const items = links();
-    const at = items.findIndex((item) => item.classList.contains("on"));
+    const items = links().map((item) => one("a", item));
+    const at = items.indexOf(document.activeElement);
     if (event.key === "ArrowDown" || event.key === "ArrowUp") {
       event.preventDefault();
-      mark((at + (event.key === "ArrowDown" ? 1 : -1) + items.length) % (items.length || 1));
-    } else if (event.key === "Enter" && items[at]) {
+      const next = event.key === "ArrowDown" ? items[at + 1] || items[at] : items[at - 1] || query;
+      if (next) next.focus();
+    } else if (event.key === "Enter" && at < 0 && items[0]) {
       event.preventDefault();
-      one("a", items[at]).click();
+      items[0].click();
     }
   }
 
@@ -187,12 +184,12 @@
   });
 
   on(document, "htmx:load", (event) => ready(event.detail.elt));
-  on(document, "htmx:afterSwap", (event) => { if (event.target.id === "palette-found") mark(0); });
+  on(document, "htmx:afterSwap", (event) => { if (event.target.id === "palette-found") markFirst(); });
   on(document, "htmx:responseError", (event) => toast(`The server answered ${event.detail.xhr.status}. Nothing was changed on this page.`));
   on(document, "htmx:sendError", () => toast("The server cannot be reached. Try again in a moment."));
   on(document, "toast", (event) => toast(event.detail.value || event.detail.text));
 
-  if (query) { on(query, "keydown", paletteKey); all("[data-open=palette]").forEach((button) => { button.hidden = false; }); }
+  if (query) { on(palette, "keydown", paletteKey); all("[data-open=palette]").forEach((button) => { button.hidden = false; }); }
   all("[data-theme-next]").forEach((button) => { button.hidden = false; });
   theme();
   ready(document);

@@ -22,8 +22,8 @@ pub struct Lines {
 }
 
 impl Lines {
-    const WIDTH: f64 = 640.0;
-    const HEIGHT: f64 = 200.0;
+    const WIDTH: f64 = 520.0;
+    const HEIGHT: f64 = 180.0;
     const LEFT: f64 = 44.0;
     const BOTTOM: f64 = 22.0;
     const TOP: f64 = 8.0;

@@ -57,7 +57,7 @@ fn stacked_bar_fills_its_width_in_proportion() {
 #[test]
 fn lines_put_the_highest_value_at_the_top_of_a_round_axis() {
     let svg = lines(vec![0.0, 40.0]).svg();
-    assert!(svg.as_str().contains(r#"points="44.0 178.0 640.0 8.0""#), "{svg}");
+    assert!(svg.as_str().contains(r#"points="44.0 158.0 520.0 8.0""#), "{svg}");
     assert!(svg.as_str().contains(">20</text>") && svg.as_str().contains(">40</text>"), "{svg}");
 }
 
@@ -70,6 +70,18 @@ fn odd_numbers_and_empty_series_draw_without_nan() {
     }
     let empty = Bars { title: "None".into(), rows: vec![] };
     assert!(!empty.figure().as_str().contains("NaN"));
+}
+
+#[test]
+fn longest_bar_sets_the_scale() {
+    let bars =
+        Bars { title: "Grants".into(), rows: vec![Part::new("a", 50.0, "c1"), Part::new("b", 100.0, "c1")] };
+    let html = bars.figure();
+    assert!(
+        html.as_str().contains(r#"width="500.0""#) && html.as_str().contains(r#"width="1000.0""#),
+        "{html}"
+    );
+    assert!(html.as_str().contains(r#"<td class="num">100</td>"#), "{html}");
 }
 
 #[test]
