@@ -1,0 +1,135 @@
+//! What each role may do in the consoles: one table, printed and compared as a snapshot.
+
+use serde::{Deserialize, Serialize};
+
+/// What a member may do in an organization.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Everything, including who the owners are and closing the organization.
+    Owner,
+    /// Everything but that.
+    Admin,
+    /// Sees everything, changes nothing.
+    Auditor,
+    /// Has an account and nothing to administer.
+    Member,
+}
+
+impl Role {
+    pub const ALL: [Role; 4] = [Role::Owner, Role::Admin, Role::Auditor, Role::Member];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Owner => "owner",
+            Self::Admin => "admin",
+            Self::Auditor => "auditor",
+            Self::Member => "member",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.as_str() == text)
+    }
+
+    pub fn may(self, permission: Permission) -> bool {
+        match self {
+            Self::Owner => true,
+            Self::Admin => !permission.owners_only(),
+            Self::Auditor => permission.reads(),
+            Self::Member => false,
+        }
+    }
+}
+
+macro_rules! permissions {
+    ($($(#[$meta:meta])* $name:ident = $text:literal),+ $(,)?) => {
+        /// A right in an organization's console and API; also the name of an API token's scope.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Permission { $($(#[$meta])* $name),+ }
+
+        impl Permission {
+            pub const ALL: &'static [Permission] = &[$(Permission::$name),+];
+
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $text),+ }
+            }
+        }
+    };
+}
+
+permissions! {
+    /// The matrix, its rows, history and exports.
+    ResponsibilitiesRead = "responsibilities.read",
+    /// Attest, accept a risk.
+    ResponsibilitiesManage = "responsibilities.manage",
+    PeopleRead = "people.read",
+    PeopleManage = "people.manage",
+    DomainsRead = "domains.read",
+    DomainsManage = "domains.manage",
+    PoliciesRead = "policies.read",
+    PoliciesManage = "policies.manage",
+    ContactsRead = "contacts.read",
+    ContactsManage = "contacts.manage",
+    AuditRead = "audit.read",
+    TokensRead = "tokens.read",
+    TokensManage = "tokens.manage",
+    OrganizationRead = "organization.read",
+    /// Name, owners, closing.
+    OrganizationManage = "organization.manage",
+    /// The provider's console: organizations × rows, jobs, health. Held only in the provider's own organization.
+    ProviderRead = "provider.read",
+    ProviderManage = "provider.manage",
+}
+
+impl Permission {
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|permission| permission.as_str() == text)
+    }
+
+    pub fn reads(self) -> bool {
+        self.as_str().ends_with(".read")
+    }
+
+    fn owners_only(self) -> bool {
+        self == Self::OrganizationManage
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_whole_role_table() {
+        let table: Vec<String> = Permission::ALL
+            .iter()
+            .map(|permission| {
+                let marks: String =
+                    Role::ALL.iter().map(|role| if role.may(*permission) { '+' } else { '-' }).collect();
+                format!("{:24}{marks}", permission.as_str())
+            })
+            .collect();
+        // Columns: owner, admin, auditor, member.
+        assert_eq!(
+            table.join("\n"),
+            "responsibilities.read   +++-\n\
+             responsibilities.manage ++--\n\
+             people.read             +++-\n\
+             people.manage           ++--\n\
+             domains.read            +++-\n\
+             domains.manage          ++--\n\
+             policies.read           +++-\n\
+             policies.manage         ++--\n\
+             contacts.read           +++-\n\
+             contacts.manage         ++--\n\
+             audit.read              +++-\n\
+             tokens.read             +++-\n\
+             tokens.manage           ++--\n\
+             organization.read       +++-\n\
+             organization.manage     +---\n\
+             provider.read           +++-\n\
+             provider.manage         ++--"
+        );
+    }
+}

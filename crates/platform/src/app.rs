@@ -1,0 +1,155 @@
+//! The running program: what handlers and jobs hold. Cheap to clone.
+
+use std::any::{Any, TypeId};
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
+
+use tokio::sync::watch;
+
+use crate::area::Area;
+use crate::config::Config;
+use crate::ctx::{Actor, Ctx, Random};
+use crate::db::Db;
+use crate::evidence::EvidenceSource;
+use crate::jobs::{JobKind, Schedule};
+use crate::secrets::Keyring;
+use crate::time::Clock;
+use crate::web::Authenticate;
+
+#[derive(Clone)]
+pub struct App {
+    inner: Arc<Inner>,
+}
+
+/// What an [`App`] is made of.
+pub struct AppParts {
+    pub config: Config,
+    pub db: Db,
+    pub clock: Clock,
+    pub random: Random,
+    pub keyring: Keyring,
+    pub areas: Vec<&'static Area>,
+    pub authenticate: Arc<dyn Authenticate>,
+}
+
+struct Inner {
+    parts: AppParts,
+    services: HashMap<TypeId, Arc<dyn Any + Send + Sync>>,
+    draining: watch::Sender<bool>,
+    ledger_key: OnceLock<ledger::SigningKey>,
+}
+
+/// Adds services of the areas (password pool, mailer, resolvers) before the app starts.
+pub struct AppBuilder {
+    parts: AppParts,
+    services: HashMap<TypeId, Arc<dyn Any + Send + Sync>>,
+}
+
+impl AppBuilder {
+    pub fn new(parts: AppParts) -> Self {
+        Self { parts, services: HashMap::new() }
+    }
+
+    #[must_use]
+    pub fn service<T: Send + Sync + 'static>(mut self, service: T) -> Self {
+        self.services.insert(TypeId::of::<T>(), Arc::new(service));
+        self
+    }
+
+    pub fn build(self) -> App {
+        let (draining, _) = watch::channel(false);
+        App {
+            inner: Arc::new(Inner {
+                parts: self.parts,
+                services: self.services,
+                draining,
+                ledger_key: OnceLock::new(),
+            }),
+        }
+    }
+}
+
+impl App {
+    /// Tells apps of one process apart (tests run several).
+    pub(crate) fn instance(&self) -> usize {
+        Arc::as_ptr(&self.inner) as usize
+    }
+
+    pub fn config(&self) -> &Config {
+        &self.inner.parts.config
+    }
+
+    pub fn db(&self) -> &Db {
+        &self.inner.parts.db
+    }
+
+    pub fn clock(&self) -> &Clock {
+        &self.inner.parts.clock
+    }
+
+    pub fn random(&self) -> &Random {
+        &self.inner.parts.random
+    }
+
+    pub fn keyring(&self) -> &Keyring {
+        &self.inner.parts.keyring
+    }
+
+    pub fn areas(&self) -> &[&'static Area] {
+        &self.inner.parts.areas
+    }
+
+    pub fn authenticate(&self) -> &Arc<dyn Authenticate> {
+        &self.inner.parts.authenticate
+    }
+
+    /// A context for work that the program starts itself.
+    pub fn ctx(&self, actor: Actor) -> Ctx {
+        Ctx::new(actor, self.clock(), self.random())
+    }
+
+    /// A service added at start, `None` when this program runs without it.
+    pub fn find_service<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        self.inner.services.get(&TypeId::of::<T>()).and_then(|service| service.clone().downcast().ok())
+    }
+
+    /// A service that every program adds at start.
+    #[expect(clippy::expect_used, reason = "a missing service is a bug of the program's start, found by every test")]
+    pub fn service<T: Send + Sync + 'static>(&self) -> Arc<T> {
+        self.find_service().expect("the service is added when the app is built")
+    }
+
+    pub fn job_kind(&self, name: &str) -> Option<&'static JobKind> {
+        self.areas().iter().flat_map(|area| area.jobs).find(|kind| kind.name == name)
+    }
+
+    pub fn schedules(&self) -> Vec<Schedule> {
+        self.areas().iter().flat_map(|area| area.schedules).copied().collect()
+    }
+
+    pub fn evidence(&self) -> impl Iterator<Item = &'static EvidenceSource> + '_ {
+        self.areas().iter().flat_map(|area| area.evidence)
+    }
+
+    /// The key that signs ledger checkpoints: derived from the master key, so that it is never stored.
+    pub fn ledger_key(&self) -> &ledger::SigningKey {
+        self.inner
+            .ledger_key
+            .get_or_init(|| ledger::SigningKey::from_seed(&self.keyring().derive("ledger checkpoint key")))
+    }
+
+    /// Asks everything that runs beside the server to end.
+    pub fn drain(&self) {
+        self.inner.draining.send_replace(true);
+    }
+
+    pub fn draining(&self) -> bool {
+        *self.inner.draining.borrow()
+    }
+
+    /// Resolves when the drain begins.
+    pub async fn drained(&self) {
+        let mut draining = self.inner.draining.subscribe();
+        let _ = draining.wait_for(|draining| *draining).await;
+    }
+}

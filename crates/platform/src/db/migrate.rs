@@ -1,0 +1,188 @@
+//! Brings the schema up to date: numbered files, applied once, in order, each in a transaction, with a checksum.
+//!
+//! A file is written once, in SQLite's dialect with `STRICT` tables; for PostgreSQL its types are renamed
+//! (`INTEGER` → `BIGINT`, `BLOB` → `BYTEA`, `REAL` → `DOUBLE PRECISION`) and `STRICT`/`WITHOUT ROWID` dropped. Where
+//! the DDL itself differs a `.postgres.sql` twin stands beside it.
+
+use aws_lc_rs::digest;
+use deadpool_postgres::Object;
+use rusqlite::OptionalExtension;
+
+use super::{DbError, postgres, sqlite};
+
+pub struct Migration {
+    pub number: i64,
+    pub name: &'static str,
+    sqlite: &'static str,
+    postgres: Option<&'static str>,
+}
+
+macro_rules! migration {
+    ($number:literal, $name:literal) => {
+        Migration {
+            number: $number,
+            name: $name,
+            sqlite: include_str!(concat!("../../../../migrations/", $name, ".sql")),
+            postgres: None,
+        }
+    };
+    ($number:literal, $name:literal, postgres) => {
+        Migration {
+            number: $number,
+            name: $name,
+            sqlite: include_str!(concat!("../../../../migrations/", $name, ".sql")),
+            postgres: Some(include_str!(concat!("../../../../migrations/", $name, ".postgres.sql"))),
+        }
+    };
+}
+
+/// In order; a released one is never edited.
+pub const MIGRATIONS: &[Migration] = &[
+    migration!(1, "0001_platform"),
+    migration!(2, "0002_events", postgres),
+];
+
+impl Migration {
+    fn postgres(&self) -> String {
+        self.postgres.map_or_else(|| to_postgres(self.sqlite), str::to_owned)
+    }
+
+    fn checksum(&self) -> Vec<u8> {
+        digest::digest(&digest::SHA256, self.sqlite.as_bytes()).as_ref().to_vec()
+    }
+}
+
+/// The newest schema this program knows.
+pub fn newest() -> i64 {
+    MIGRATIONS.last().map_or(0, |migration| migration.number)
+}
+
+fn to_postgres(sql: &str) -> String {
+    let mut out = String::with_capacity(sql.len() + 256);
+    for line in sql.lines() {
+        let (code, comment) = line.split_once("--").map_or((line, None), |(a, b)| (a, Some(b)));
+        let code = code
+            .replace(" STRICT, WITHOUT ROWID", "")
+            .replace(" STRICT", "")
+            .split_inclusive(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+            .map(|token| {
+                let word = token.trim_end_matches(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+                match word {
+                    "INTEGER" => token.replacen(word, "BIGINT", 1),
+                    "BLOB" => token.replacen(word, "BYTEA", 1),
+                    "REAL" => token.replacen(word, "DOUBLE PRECISION", 1),
+                    _ => token.to_owned(),
+                }
+            })
+            .collect::<String>();
+        out.push_str(&code);
+        if let Some(comment) = comment {
+            out.push_str("--");
+            out.push_str(comment);
+        }
+        out.push('\n');
+    }
+    out
+}
+
+const CREATE_TABLE: &str = "create table if not exists schema_migrations (
+    number bigint primary key, name text not null, checksum text not null, applied_at bigint not null)";
+
+fn check(applied: &[(i64, String)]) -> Result<Vec<&'static Migration>, DbError> {
+    let found = applied.iter().map(|(number, _)| *number).max().unwrap_or(0);
+    if found > newest() {
+        return Err(DbError::Newer { found, known: newest() });
+    }
+    let mut due = Vec::new();
+    for migration in MIGRATIONS {
+        match applied.iter().find(|(number, _)| *number == migration.number) {
+            None => due.push(migration),
+            Some((_, checksum)) if *checksum != hex::encode(migration.checksum()) => {
+                return Err(DbError::MigrationChanged { number: migration.number });
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(due)
+}
+
+pub(super) fn sqlite(connection: &mut rusqlite::Connection) -> Result<(), DbError> {
+    let fail = |error: rusqlite::Error| sqlite::failed("migration", &error);
+    let exists: Option<i64> = connection
+        .query_row("select 1 from sqlite_master where name = 'schema_migrations'", [], |row| row.get(0))
+        .optional()
+        .map_err(fail)?;
+    let tx = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).map_err(fail)?;
+    if exists.is_none() {
+        tx.execute_batch(CREATE_TABLE).map_err(fail)?;
+    }
+    let applied = tx
+        .prepare("select number, checksum from schema_migrations")
+        .and_then(|mut select| select.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect())
+        .map_err(fail)?;
+    for migration in check(&applied)? {
+        tx.execute_batch(migration.sqlite).map_err(fail)?;
+        tx.execute(
+            "insert into schema_migrations values (?1, ?2, ?3, cast(unixepoch('subsec') * 1000000 as integer))",
+            (migration.number, migration.name, hex::encode(migration.checksum())),
+        )
+        .map_err(fail)?;
+    }
+    tx.commit().map_err(fail)
+}
+
+pub(super) async fn postgres(client: &mut Object) -> Result<(), DbError> {
+    let fail = |error: tokio_postgres::Error| postgres::failed("migration", &error);
+    let tx = client.transaction().await.map_err(fail)?;
+    // Several nodes may start at once: the first one migrates, the others wait and find nothing to do.
+    tx.batch_execute("select pg_advisory_xact_lock(8480)").await.map_err(fail)?;
+    tx.batch_execute(CREATE_TABLE).await.map_err(fail)?;
+    let applied: Vec<(i64, String)> = tx
+        .query("select number, checksum from schema_migrations", &[])
+        .await
+        .map_err(fail)?
+        .iter()
+        .map(|row| (row.get(0), row.get(1)))
+        .collect();
+    for migration in check(&applied)? {
+        tx.batch_execute(&migration.postgres()).await.map_err(fail)?;
+        tx.execute(
+            "insert into schema_migrations values ($1, $2, $3, (extract(epoch from now()) * 1000000)::bigint)",
+            &[&migration.number, &migration.name, &hex::encode(migration.checksum())],
+        )
+        .await
+        .map_err(fail)?;
+    }
+    tx.commit().await.map_err(fail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_are_renamed_for_postgres_and_comments_kept() {
+        let sql = "CREATE TABLE a (\n  id BLOB NOT NULL, -- INTEGER stays here\n  n INTEGER,\n  r REAL\n) STRICT, WITHOUT ROWID;\n";
+        assert_eq!(
+            to_postgres(sql),
+            "CREATE TABLE a (\n  id BYTEA NOT NULL, -- INTEGER stays here\n  n BIGINT,\n  r DOUBLE PRECISION\n);\n"
+        );
+    }
+
+    #[test]
+    fn migrations_are_numbered_without_gaps_and_named_by_their_number() {
+        for (index, migration) in MIGRATIONS.iter().enumerate() {
+            assert_eq!(migration.number, i64::try_from(index).unwrap() + 1);
+            assert!(migration.name.starts_with(&format!("{:04}_", migration.number)));
+        }
+    }
+
+    #[test]
+    fn a_newer_schema_and_a_changed_file_are_refused() {
+        assert_eq!(
+            check(&[(newest() + 1, String::new())]).err(),
+            Some(DbError::Newer { found: newest() + 1, known: newest() })
+        );
+        assert_eq!(check(&[(1, "00".to_owned())]).err(), Some(DbError::MigrationChanged { number: 1 }));
+    }
+}

@@ -1,0 +1,131 @@
+//! Who is asking, and what they may do here: what the guard found out, handed to every handler.
+
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use futures_util::future::BoxFuture;
+
+use crate::access::{Permission, Role};
+use crate::app::App;
+use crate::ctx::{Actor, Ctx};
+use crate::ids::{AccountId, OrganizationId};
+use crate::principals::{Organization, OrganizationKind};
+
+use super::Problem;
+use super::routes::RouteInfo;
+
+/// Somebody the program recognised.
+#[derive(Clone, Debug)]
+pub struct Principal {
+    pub actor: Actor,
+    /// Set for people; an API token acts for its organization.
+    pub account: Option<AccountId>,
+    pub name: String,
+    pub email: String,
+    /// The session, where there is one; CSRF tokens are bound to it.
+    pub session: Option<uuid::Uuid>,
+    pub credential: Credential,
+}
+
+#[derive(Clone, Debug)]
+pub enum Credential {
+    /// A browser's cookie: needs CSRF protection.
+    Session,
+    /// An API token of one organization with its scopes.
+    ApiToken { organization: OrganizationId, scopes: Vec<Permission> },
+}
+
+/// Recognises a request's credentials. Implemented by `users::sessions`; the one place where the platform asks an area.
+pub trait Authenticate: Send + Sync {
+    /// `Ok(None)`: no credentials. An error refuses the request: present credentials that are wrong are not ignored.
+    fn authenticate<'a>(
+        &'a self,
+        app: &'a App,
+        parts: &'a Parts,
+    ) -> BoxFuture<'a, Result<Option<Principal>, Problem>>;
+}
+
+/// The organization in the path and what the caller is in it.
+#[derive(Clone, Debug)]
+pub struct OrganizationAccess {
+    pub organization: Organization,
+    /// `None` for API tokens, whose scopes decide.
+    pub role: Option<Role>,
+}
+
+/// The guard's findings. Take it as an argument of every handler.
+#[derive(Clone)]
+pub struct Access {
+    pub ctx: Ctx,
+    pub principal: Option<Principal>,
+    pub organization: Option<OrganizationAccess>,
+    pub route: Arc<RouteInfo>,
+    /// For forms of this page: `<input type="hidden" name="csrf" value="…">`.
+    pub csrf: String,
+    /// The path and query of this request, for "come back here after signing in".
+    pub path: String,
+    /// A message from the request before, to show once.
+    pub flash: Option<super::ui::Flash>,
+    /// Light, dark, or as the system says.
+    pub theme: super::ui::Theme,
+}
+
+impl Access {
+    /// The organization in the path; only on routes with `{organization}`.
+    pub fn organization(&self) -> Result<&Organization, Problem> {
+        self.organization
+            .as_ref()
+            .map(|access| &access.organization)
+            .ok_or_else(|| Problem::not_found("organization"))
+    }
+
+    pub fn organization_id(&self) -> Result<OrganizationId, Problem> {
+        self.organization().map(|organization| organization.id)
+    }
+
+    pub fn principal(&self) -> Result<&Principal, Problem> {
+        self.principal.as_ref().ok_or_else(Problem::sign_in)
+    }
+
+    /// The signed-in person; API tokens are no persons.
+    pub fn account(&self) -> Result<AccountId, Problem> {
+        self.principal()?.account.ok_or_else(|| Problem::forbidden("a signed-in person"))
+    }
+
+    /// Whether the caller may; for parts of a page that only some see. The route's own permission is checked already.
+    pub fn may(&self, permission: Permission) -> bool {
+        let Some(here) = &self.organization else { return false };
+        may(here.role, self.principal.as_ref(), &here.organization, permission)
+    }
+}
+
+pub(super) fn may(
+    role: Option<Role>,
+    principal: Option<&Principal>,
+    organization: &Organization,
+    permission: Permission,
+) -> bool {
+    let of_provider = matches!(permission, Permission::ProviderRead | Permission::ProviderManage);
+    if of_provider && organization.kind != OrganizationKind::Provider {
+        return false;
+    }
+    match principal.map(|principal| &principal.credential) {
+        Some(Credential::ApiToken { organization: own, scopes }) => {
+            *own == organization.id && scopes.contains(&permission)
+        }
+        Some(Credential::Session) => role.is_some_and(|role| role.may(permission)),
+        None => false,
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Access {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        parts.extensions.get::<Access>().cloned().ok_or_else(|| {
+            tracing::error!(path = parts.uri.path(), "a handler runs without its guard");
+            Problem::internal()
+        })
+    }
+}

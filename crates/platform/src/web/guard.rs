@@ -1,0 +1,404 @@
+//! What every request passes before its handler: who asks, from where, whether they may, how often.
+//!
+//! The guard is the only place that decides about access to a route, from the route's own record. A handler cannot be
+//! reached without it: it takes [`Access`], which only the guard makes.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{RawPathParams, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+
+use crate::app::App;
+use crate::ctx::{Actor, Ctx, Origin};
+use crate::principals::{self, OrganizationState};
+
+use super::access::{Access, Credential, OrganizationAccess, Principal, may};
+use super::routes::{Openness, RouteInfo, RouteKind};
+use super::{Problem, browser, navigation, ui};
+
+pub mod conditional;
+pub mod idempotency;
+pub mod limits;
+
+/// The socket's other end; set by the accept loop.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub SocketAddr);
+
+#[derive(Clone)]
+struct GuardState {
+    app: App,
+    info: Arc<RouteInfo>,
+}
+
+/// All routes of all areas behind their guards.
+pub fn router(app: &App) -> Router {
+    let mut router = Router::new();
+    for area in app.areas() {
+        for (info, handler) in (area.routes)().into_parts() {
+            let state = GuardState { app: app.clone(), info: info.clone() };
+            router = router.route(info.path, handler.layer(middleware::from_fn_with_state(state, guard)));
+        }
+    }
+    router
+        .fallback(no_route)
+        .method_not_allowed_fallback(no_method)
+        .layer(middleware::from_fn_with_state(app.clone(), security_headers))
+        .with_state(app.clone())
+}
+
+async fn no_route(State(app): State<App>, request: Request) -> Response {
+    let page = !request.uri().path().starts_with("/api/");
+    let problem = Problem::not_found("page").cure("check the address, or go back to the start page");
+    if page { problem_page(&app, &problem, None, "") } else { problem.into_response() }
+}
+
+async fn no_method() -> Problem {
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "This method is not taken here")
+        .detail("the `Allow` header lists those that are")
+}
+
+async fn guard(
+    State(state): State<GuardState>,
+    params: RawPathParams,
+    request: Request,
+    next: Next,
+) -> Response {
+    let started = Instant::now();
+    let GuardState { app, info } = state;
+    let ctx = Ctx::new(Actor::Anonymous, app.clock(), app.random());
+    let request_id = ctx.request;
+    let organization = params.iter().find(|(name, _)| *name == "organization").map(|(_, value)| value.to_owned());
+    let mut seen = Seen::default();
+    let result = admit(&app, &info, ctx, organization, request, next, &mut seen).await;
+    let mut response = match result {
+        Ok(response) => response,
+        Err(problem) => problem.into_response(),
+    };
+    if info.kind == RouteKind::Page {
+        response = page_of_problem(&app, &info, response, &seen, &request_id.to_string());
+        if let Some(mark) = &seen.new_mark {
+            browser::set_browser_mark(&mut response, mark);
+        }
+        if seen.flash && response.status() == StatusCode::OK {
+            browser::clear_flash(&mut response);
+        }
+    }
+    finish(&info, &mut response, &seen, &request_id.to_string(), started);
+    response
+}
+
+/// What the guard learned on the way, also when the request was refused.
+#[derive(Default)]
+struct Seen {
+    principal: Option<Principal>,
+    new_mark: Option<String>,
+    path: String,
+    csrf: String,
+    flash: bool,
+    limit: Option<limits::Standing>,
+}
+
+async fn admit(
+    app: &App,
+    info: &Arc<RouteInfo>,
+    ctx: Ctx,
+    organization: Option<String>,
+    request: Request,
+    next: Next,
+    seen: &mut Seen,
+) -> Result<Response, Problem> {
+    let (mut parts, body) = request.into_parts();
+    seen.path = parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default();
+    let origin = origin_of(app, &parts);
+    let ip = origin.ip;
+    let ctx = ctx.from_origin(origin);
+    if info.kind == RouteKind::Plain && info.openness == Openness::Public {
+        seen.limit = limits::check(app, info, ip, None)?;
+        parts.extensions.insert(bare_access(ctx, info, &seen.path));
+        return Ok(next.run(Request::from_parts(parts, body)).await);
+    }
+    let principal = app.authenticate().authenticate(app, &parts).await?;
+    seen.principal.clone_from(&principal);
+    seen.limit = limits::check(app, info, ip, principal.as_ref())?;
+    let body = read_body(info, &parts, body).await?;
+
+    let (mark, new) = browser::browser_mark(app, &parts.headers);
+    let session = principal.as_ref().and_then(|principal| principal.session);
+    check_csrf(app, info, &parts, &body, &mark, principal.as_ref())?;
+    if new && info.kind == RouteKind::Page {
+        seen.new_mark = Some(mark.clone());
+    }
+    seen.csrf = browser::csrf_token(app, &mark, session);
+    let flash = browser::read_flash(&parts);
+    seen.flash = flash.is_some();
+
+    let here = check_access(app, info, organization, principal.as_ref()).await?;
+    let actor = principal.as_ref().map_or(Actor::Anonymous, |principal| principal.actor.clone());
+    let access = Access {
+        ctx: ctx.acting_as(actor),
+        principal,
+        organization: here,
+        route: info.clone(),
+        csrf: seen.csrf.clone(),
+        path: seen.path.clone(),
+        flash,
+        theme: theme_of(&parts.headers),
+    };
+    let headers = parts.headers.clone();
+    parts.extensions.insert(access.clone());
+    let run = |body: Bytes| next.run(Request::from_parts(parts, Body::from(body)));
+    if info.kind != RouteKind::Api {
+        return Ok(run(body).await);
+    }
+    if info.method == Method::GET {
+        return Ok(conditional::answer(&headers, run(body).await).await);
+    }
+    idempotency::answer(app, &access, &headers, body, run).await
+}
+
+fn bare_access(ctx: Ctx, info: &Arc<RouteInfo>, path: &str) -> Access {
+    Access {
+        ctx,
+        principal: None,
+        organization: None,
+        route: info.clone(),
+        csrf: String::new(),
+        path: path.to_owned(),
+        flash: None,
+        theme: ui::Theme::System,
+    }
+}
+
+fn theme_of(headers: &HeaderMap) -> ui::Theme {
+    browser::cookie(headers, "theme").map_or(ui::Theme::System, ui::Theme::from_cookie)
+}
+
+async fn read_body(info: &RouteInfo, parts: &Parts, body: Body) -> Result<Bytes, Problem> {
+    let too_large = || {
+        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The body is too large")
+            .detail(format!("this takes up to {} bytes", info.body_bytes_max))
+    };
+    let announced = parts
+        .headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.parse::<usize>().ok());
+    if announced.is_some_and(|bytes| bytes > info.body_bytes_max) {
+        return Err(too_large());
+    }
+    axum::body::to_bytes(body, info.body_bytes_max).await.map_err(|_| too_large())
+}
+
+fn check_csrf(
+    app: &App,
+    info: &RouteInfo,
+    parts: &Parts,
+    body: &[u8],
+    mark: &str,
+    principal: Option<&Principal>,
+) -> Result<(), Problem> {
+    let safe = matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS);
+    let by_cookie = principal.is_some_and(|principal| matches!(principal.credential, Credential::Session));
+    if safe || !(info.kind == RouteKind::Page || by_cookie) {
+        return Ok(());
+    }
+    browser::check_same_origin(app, &parts.headers)?;
+    let session = principal.and_then(|principal| principal.session);
+    let token = browser::csrf_field(&parts.headers, body).unwrap_or_default();
+    if browser::csrf_holds(app, mark, session, &token) {
+        return Ok(());
+    }
+    Err(Problem::new(StatusCode::FORBIDDEN, "csrf", "This form is out of date")
+        .detail("its security token does not fit this browser and session")
+        .cure("reload the page and send it again"))
+}
+
+/// Decides whether the caller may use this route, and finds the organization it is about.
+async fn check_access(
+    app: &App,
+    info: &RouteInfo,
+    slug: Option<String>,
+    principal: Option<&Principal>,
+) -> Result<Option<OrganizationAccess>, Problem> {
+    let permission = match info.openness {
+        Openness::Public => return Ok(None),
+        Openness::SignedIn => {
+            let principal = principal.ok_or_else(Problem::sign_in)?;
+            let person = principal.account.is_some();
+            return if person { Ok(None) } else { Err(Problem::forbidden("a signed-in person")) };
+        }
+        Openness::Organization(permission) | Openness::Provider(permission) => Some(permission),
+        Openness::Member => None,
+    };
+    let principal = principal.ok_or_else(Problem::sign_in)?;
+    let hidden = || Problem::not_found("organization");
+    let account = principal.account;
+    let of_provider = matches!(info.openness, Openness::Provider(_));
+    let found = app
+        .db()
+        .read(move |tx| {
+            let organization = if of_provider {
+                principals::provider(tx)?
+            } else {
+                match &slug {
+                    Some(slug) => principals::organization_by_slug(tx, slug)?,
+                    None => None,
+                }
+            };
+            let Some(organization) = organization else { return Ok(None) };
+            let membership = match account {
+                Some(account) => principals::membership(tx, organization.id, account)?,
+                None => None,
+            };
+            Ok::<_, Problem>(Some((organization, membership)))
+        })
+        .await?;
+    let (organization, membership) = found.ok_or_else(hidden)?;
+    if organization.state == OrganizationState::Closed {
+        return Err(hidden());
+    }
+    let role = membership
+        .filter(|membership| membership.state == principals::MembershipState::Active)
+        .map(|membership| membership.role);
+    let of_token = matches!(&principal.credential,
+        Credential::ApiToken { organization: own, .. } if *own == organization.id);
+    if role.is_none() && !of_token {
+        return Err(hidden());
+    }
+    if let Some(permission) = permission
+        && !may(role, Some(principal), &organization, permission)
+    {
+        // The provider's console is nobody's business who does not run it.
+        return Err(if of_provider { Problem::not_found("page") } else { Problem::forbidden(permission.as_str()) });
+    }
+    Ok(Some(OrganizationAccess { organization, role }))
+}
+
+fn origin_of(app: &App, parts: &Parts) -> Origin {
+    let peer = parts.extensions.get::<Peer>().map(|peer| peer.0.ip());
+    let forwarded = peer
+        .filter(|peer| app.config().trusts_proxy(*peer))
+        .and_then(|_| last_forwarded(&parts.headers));
+    Origin {
+        ip: forwarded.or(peer),
+        user_agent: parts
+            .headers
+            .get(header::USER_AGENT)
+            .and_then(|value| value.to_str().ok())
+            .map(|value| value.chars().take(300).collect()),
+    }
+}
+
+/// The address that the nearest proxy saw: the last one, since earlier ones are the client's own words.
+fn last_forwarded(headers: &HeaderMap) -> Option<IpAddr> {
+    headers.get("x-forwarded-for")?.to_str().ok()?.rsplit(',').next()?.trim().parse().ok()
+}
+
+// ---- answers --------------------------------------------------------------------------------------------------
+
+/// Turns a problem document into what a person at a browser expects: the sign-in page, or a page that says what is
+/// wrong and what to do.
+fn page_of_problem(app: &App, info: &RouteInfo, response: Response, seen: &Seen, request_id: &str) -> Response {
+    let Some(problem) = response.extensions().get::<Problem>().cloned() else {
+        return response;
+    };
+    if problem.status == StatusCode::UNAUTHORIZED && info.method == Method::GET {
+        let next: String = url::form_urlencoded::byte_serialize(seen.path.as_bytes()).collect();
+        return axum::response::Redirect::to(&format!("/sign-in?next={next}")).into_response();
+    }
+    let mut page = problem_page(app, &problem, Some(seen), request_id);
+    for (name, value) in response.headers() {
+        if *name != header::CONTENT_TYPE && *name != header::CONTENT_LENGTH {
+            page.headers_mut().append(name, value.clone());
+        }
+    }
+    page
+}
+
+fn problem_page(app: &App, problem: &Problem, seen: Option<&Seen>, request_id: &str) -> Response {
+    let info = Arc::new(RouteInfo::for_problem());
+    let ctx = Ctx::new(Actor::Anonymous, app.clock(), app.random());
+    let mut access = bare_access(ctx, &info, "");
+    if let Some(seen) = seen {
+        access.principal.clone_from(&seen.principal);
+        access.csrf.clone_from(&seen.csrf);
+    }
+    let shell = navigation::public_shell(app, &access, &problem.title);
+    let page = ui::ErrorPage {
+        shell,
+        title: problem.title.clone(),
+        wrong: problem.detail.clone(),
+        mend: problem.cure.clone().unwrap_or_default(),
+        request_id: request_id.to_owned(),
+        status: problem.status.as_u16(),
+        links: Vec::new(),
+    };
+    super::html_with(problem.status, &page).unwrap_or_else(IntoResponse::into_response)
+}
+
+fn finish(info: &RouteInfo, response: &mut Response, seen: &Seen, request_id: &str, started: Instant) {
+    let status = response.status();
+    let headers = response.headers_mut();
+    if let Ok(value) = HeaderValue::from_str(request_id) {
+        headers.insert("x-request-id", value);
+    }
+    if let Some(standing) = &seen.limit {
+        standing.write(headers);
+    }
+    if info.kind != RouteKind::Plain && !headers.contains_key(header::CACHE_CONTROL) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    }
+    let elapsed = started.elapsed().as_secs_f64();
+    metrics::histogram!("bailiwick_http_seconds", "action" => info.action).record(elapsed);
+    metrics::counter!("bailiwick_http_requests_total", "action" => info.action,
+        "status" => status_class(status))
+    .increment(1);
+    if let Ok(timing) = HeaderValue::from_str(&format!("app;dur={:.2}", elapsed * 1000.0)) {
+        headers.insert("server-timing", timing);
+    }
+    tracing::info!(action = info.action, status = status.as_u16(), request = request_id, seconds = elapsed, "request");
+}
+
+fn status_class(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        100..=199 => "1xx",
+        200..=299 => "2xx",
+        300..=399 => "3xx",
+        400..=499 => "4xx",
+        _ => "5xx",
+    }
+}
+
+/// The strict headers of every answer. Pages load only what this installation serves; nothing inline.
+async fn security_headers(State(app): State<App>, request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; \
+        connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; manifest-src 'self'";
+    let fixed: [(&'static str, &'static str); 7] = [
+        ("content-security-policy", CSP),
+        ("x-content-type-options", "nosniff"),
+        ("referrer-policy", "same-origin"),
+        ("cross-origin-opener-policy", "same-origin"),
+        ("cross-origin-resource-policy", "same-origin"),
+        ("permissions-policy", "camera=(), microphone=(), geolocation=(), payment=(), usb=()"),
+        ("x-frame-options", "DENY"),
+    ];
+    for (name, value) in fixed {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    if app.config().public_url.scheme() == "https" {
+        headers.insert(
+            header::STRICT_TRANSPORT_SECURITY,
+            HeaderValue::from_static("max-age=63072000; includeSubDomains"),
+        );
+    }
+    response
+}

@@ -1,0 +1,99 @@
+//! The side navigation of the consoles: each area lists its entries, the shell shows those the caller may open.
+
+use crate::access::Permission;
+use crate::app::App;
+
+use super::Access;
+use super::ui;
+
+/// Which console an entry stands in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NavConsole {
+    Organization,
+    Provider,
+    Account,
+}
+
+/// Groups in the order they are shown; the areas of the paper, then the organization's own.
+pub const GROUPS: &[&str] = &["", "Users", "Information", "Apps", "Compliance", "Organization", "Account"];
+
+#[derive(Clone, Copy, Debug)]
+pub struct NavEntry {
+    pub console: NavConsole,
+    /// One of [`GROUPS`].
+    pub group: &'static str,
+    pub label: &'static str,
+    /// `/o/{organization}/domains`, `/provider/jobs`, `/account/sessions`.
+    pub href: &'static str,
+    /// `None`: every signed-in person.
+    pub permission: Option<Permission>,
+    /// Lower first.
+    pub rank: u16,
+}
+
+/// Builds the shell of a console page. `current` is the `href` pattern of the entry to mark.
+pub fn shell(app: &App, access: &Access, console: NavConsole, title: &str, current: &str) -> ui::Shell {
+    let slug = access.organization.as_ref().map(|here| here.organization.slug.clone()).unwrap_or_default();
+    let mut entries: Vec<&NavEntry> = app
+        .areas()
+        .iter()
+        .flat_map(|area| area.navigation)
+        .filter(|entry| entry.console == console)
+        .filter(|entry| entry.permission.is_none_or(|permission| access.may(permission)))
+        .collect();
+    entries.sort_by_key(|entry| entry.rank);
+    let nav = GROUPS
+        .iter()
+        .filter_map(|group| {
+            let items: Vec<ui::NavItem> = entries
+                .iter()
+                .filter(|entry| entry.group == *group)
+                .map(|entry| ui::NavItem {
+                    label: entry.label.to_owned(),
+                    href: entry.href.replace("{organization}", &slug),
+                    current: entry.href == current,
+                    count: None,
+                })
+                .collect();
+            (!items.is_empty()).then(|| ui::NavGroup { label: (*group).to_owned(), items })
+        })
+        .collect::<Vec<_>>();
+    let palette = nav
+        .iter()
+        .flat_map(|group| group.items.iter().map(|item| (group.label.clone(), item)))
+        .map(|(group, item)| ui::PaletteItem { label: item.label.clone(), href: item.href.clone(), hint: group })
+        .collect();
+    ui::Shell {
+        title: title.to_owned(),
+        nav,
+        organization: access.organization.as_ref().map(|here| ui::OrgChip {
+            name: here.organization.name.clone(),
+            slug: here.organization.slug.clone(),
+            href: "/account".to_owned(),
+        }),
+        account: access
+            .principal
+            .as_ref()
+            .filter(|principal| principal.account.is_some())
+            .map(|principal| ui::AccountChip::new(principal.name.clone(), principal.email.clone())),
+        csrf: access.csrf.clone(),
+        flash: access.flash.clone(),
+        console: match console {
+            NavConsole::Organization => ui::Console::Organization,
+            NavConsole::Provider => ui::Console::Provider,
+            NavConsole::Account => ui::Console::Account,
+        },
+        provider_name: app.config().provider_name.clone(),
+        palette,
+        palette_search: String::new(),
+        theme: access.theme,
+    }
+}
+
+/// The shell of a public page: sign-in, sign-up, recovery.
+pub fn public_shell(app: &App, access: &Access, title: &str) -> ui::Shell {
+    let mut shell = shell(app, access, NavConsole::Account, title, "");
+    shell.nav = Vec::new();
+    shell.palette = Vec::new();
+    shell
+}
