@@ -59,7 +59,7 @@ impl Timestamp {
     /// `23 Nov 2026` in UTC, for sentences that people read.
     pub fn day_words(self) -> String {
         match jiff::Timestamp::from_microsecond(self.0) {
-            Ok(time) => time.to_zoned(jiff::tz::TimeZone::UTC).strftime("%-d %b %Y").to_string(),
+            Ok(time) => time.strftime("%-d %b %Y").to_string(),
             Err(_) => self.rfc3339(),
         }
     }
@@ -67,7 +67,7 @@ impl Timestamp {
     /// `23 Nov 2026, 19:14 UTC`.
     pub fn minute_words(self) -> String {
         match jiff::Timestamp::from_microsecond(self.0) {
-            Ok(time) => time.to_zoned(jiff::tz::TimeZone::UTC).strftime("%-d %b %Y, %H:%M UTC").to_string(),
+            Ok(time) => time.strftime("%-d %b %Y, %H:%M UTC").to_string(),
             Err(_) => self.rfc3339(),
         }
     }

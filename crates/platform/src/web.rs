@@ -19,6 +19,7 @@ pub mod openapi;
 pub mod pagination;
 pub mod problem;
 pub mod routes;
+pub mod serve;
 pub mod ui;
 
 pub use access::{Access, Authenticate, OrganizationAccess, Principal};

@@ -40,6 +40,7 @@ macro_rules! migration {
 pub const MIGRATIONS: &[Migration] = &[
     migration!(1, "0001_platform"),
     migration!(2, "0002_events", postgres),
+    migration!(3, "0003_sign_in"),
 ];
 
 impl Migration {
@@ -116,7 +117,7 @@ pub(super) fn sqlite(connection: &mut rusqlite::Connection) -> Result<(), DbErro
     if exists.is_none() {
         tx.execute_batch(CREATE_TABLE).map_err(fail)?;
     }
-    let applied = tx
+    let applied: Vec<(i64, String)> = tx
         .prepare("select number, checksum from schema_migrations")
         .and_then(|mut select| select.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect())
         .map_err(fail)?;
