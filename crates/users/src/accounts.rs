@@ -1,0 +1,321 @@
+//! Accounts: signing up with proof of the address, one's own profile and password.
+//!
+//! An account comes to life only through a link that was mailed to its address. Before that nothing exists that an
+//! attacker could have prepared, so there is nothing to hijack when the owner of the address arrives.
+
+use platform::db::{Commit, DbError, ReadTx, Tx};
+use platform::events::Event;
+use platform::ids::{AccountId, OrganizationId};
+use platform::mail::{self, Message};
+use platform::principals::{self, Account, AccountState};
+use platform::time::HOUR;
+use platform::{App, Ctx};
+
+use crate::links::{self, Purpose};
+use crate::passwords::strength::{Context, Refusal};
+use crate::passwords::{Password, PasswordPool, PoolError, store};
+use crate::sessions::{self, Method, SessionId};
+use crate::tokens::LinkToken;
+
+pub(crate) mod api;
+pub mod email;
+pub(crate) mod pages;
+#[cfg(test)]
+mod tests;
+
+use email::EmailAddress;
+
+/// Mails that one address can be sent by strangers in an hour.
+const MAILS_PER_HOUR_MAX: u64 = 5;
+pub const NAME_CHARS_MAX: usize = 100;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Db(#[from] DbError),
+    #[error(transparent)]
+    Pool(#[from] PoolError),
+}
+
+/// Asks for an account: mails a link to the address, whether or not it has an account. The answer to the caller is the
+/// same in every case.
+pub fn request_sign_up(
+    app: &App,
+    ctx: &Ctx,
+    tx: &mut Tx,
+    email: &EmailAddress,
+    next: &str,
+) -> Result<Commit<()>, DbError> {
+    let provider = sessions::provider_id(tx)?;
+    if links::made_since(tx, Purpose::SignUp, email.key(), ctx.now.minus(HOUR))? >= MAILS_PER_HOUR_MAX {
+        return Ok(Commit::unchanged(()));
+    }
+    let existing = principals::account_by_email(tx, email.key())?;
+    let usable = existing.as_ref().filter(|account| account.state != AccountState::Unverified);
+    let base = &app.config().public_url;
+    let name = &app.config().provider_name;
+    let message = if let Some(account) = usable {
+        // Counts against the same limit, so that it cannot be used to flood the address.
+        let _unused = links::create(ctx, tx, Purpose::SignUp, Some(account.id), email.key())?;
+        links::revoke(tx, Purpose::SignUp, email.key(), ctx.now)?;
+        Message::text(
+            email.key(),
+            &format!("You already have an account at {name}"),
+            &format!(
+                "Somebody, probably you, asked for an account with this address. You have one already.\n\n\
+                 Sign in: {}\nForgot the password? {}\n\nIf this was not you, you need not do anything.\n",
+                join(base, "/sign-in"),
+                join(base, "/recover")
+            ),
+        )
+    } else {
+        let account = existing.as_ref().map(|account| account.id);
+        let token = links::create(ctx, tx, Purpose::SignUp, account, email.key())?;
+        let mut link = join(base, &format!("/sign-up/{}", token.text()));
+        if next.starts_with('/') {
+            link.push_str("?next=");
+            link.extend(url::form_urlencoded::byte_serialize(next.as_bytes()));
+        }
+        Message::text(
+            email.key(),
+            &format!("Confirm your address for {name}"),
+            &format!(
+                "Somebody, probably you, asked for an account at {name} with this address.\n\n\
+                 Open this link to choose a password. It works once, for 24 hours:\n{link}\n\n\
+                 If this was not you, ignore this mail: no account is made.\n"
+            ),
+        )
+    };
+    mail::enqueue(app.keyring(), ctx, tx, None, &message)?;
+    let recorded = tx.record(Event::new(provider, "sign_up.requested").personal("email", email.key()));
+    Ok(Commit::changed((), recorded))
+}
+
+/// An absolute link; the base is the `public_url` setting, never a request's header.
+pub fn join(base: &url::Url, path: &str) -> String {
+    format!("{}{path}", base.as_str().trim_end_matches('/'))
+}
+
+/// What a person says of themselves at sign-up.
+pub struct NewPerson {
+    pub name: String,
+    pub phc: String,
+}
+
+/// How the end of a sign-up went.
+pub enum SignUp {
+    Done { account: AccountId, session: LinkToken },
+    /// The link is unknown, used or expired.
+    LinkDead,
+}
+
+/// Uses the mailed link up: makes the account (or brings an imported one to life) and signs it in.
+pub fn finish_sign_up(ctx: &Ctx, tx: &mut Tx, token: &LinkToken, new: &NewPerson) -> Result<Commit<SignUp>, DbError> {
+    let Some(link) = links::consume(tx, Purpose::SignUp, token, ctx.now)? else {
+        return Ok(Commit::unchanged(SignUp::LinkDead));
+    };
+    let provider = sessions::provider_id(tx)?;
+    let account = match principals::account_by_email(tx, &link.email)? {
+        None => create(ctx, tx, provider, &link.email, &new.name)?,
+        Some(account) if account.state == AccountState::Unverified => {
+            activate(ctx, tx, provider, account, &new.name)?
+        }
+        // Made or activated meanwhile by another way: its owner signs in with what was set there.
+        Some(_) => return Ok(Commit::unchanged(SignUp::LinkDead)),
+    };
+    store::set(ctx, tx, account.id, &new.phc)?;
+    let started = sessions::start(ctx, tx, provider, &account, Method::Link)?;
+    let id = account.id;
+    Ok(started.map(|session| SignUp::Done { account: id, session }))
+}
+
+/// Makes an active account. The caller vouches for the address.
+pub fn create(
+    ctx: &Ctx,
+    tx: &mut Tx,
+    provider: OrganizationId,
+    email: &str,
+    name: &str,
+) -> Result<Account, DbError> {
+    let account = Account {
+        id: ctx.id(),
+        email: email.to_owned(),
+        email_domain: email.rsplit('@').next().unwrap_or_default().to_owned(),
+        name: name.to_owned(),
+        state: AccountState::Active,
+        managed_by: None,
+        managed_since: None,
+        created_at: ctx.now,
+    };
+    if !principals::insert_account(tx, &account)? {
+        return Err(DbError::Unique("email".to_owned()));
+    }
+    let event = Event::new(provider, "account.created").target("account", account.id);
+    let _recorded = tx.record(event.personal("email", email).personal("name", name));
+    Ok(account)
+}
+
+/// Brings an account to life that an organization prepared: whatever credentials or sessions it had are gone.
+fn activate(
+    ctx: &Ctx,
+    tx: &mut Tx,
+    provider: OrganizationId,
+    account: Account,
+    name: &str,
+) -> Result<Account, DbError> {
+    store::remove(tx, account.id)?;
+    sessions::revoke_all(ctx, tx, account.id, None, "address_proved")?;
+    principals::set_account_state(tx, account.id, AccountState::Active)?;
+    principals::rename_account(tx, account.id, name)?;
+    let event = Event::new(provider, "account.activated").target("account", account.id);
+    let _recorded = tx.record(event.personal("email", &account.email));
+    Ok(Account { state: AccountState::Active, name: name.to_owned(), ..account })
+}
+
+/// Changes one's own display name.
+pub fn rename(ctx: &Ctx, tx: &mut Tx, account: AccountId, name: &str) -> Result<Commit<bool>, DbError> {
+    let _ = ctx;
+    if !principals::rename_account(tx, account, name)? {
+        return Ok(Commit::unchanged(false));
+    }
+    let provider = sessions::provider_id(tx)?;
+    let recorded = tx.record(Event::new(provider, "account.renamed").target("account", account).personal("name", name));
+    Ok(Commit::changed(true, recorded))
+}
+
+/// A display name: 1 to 100 characters, no control characters.
+pub fn check_name(name: &str) -> Result<String, String> {
+    let name = name.trim();
+    if name.is_empty() {
+        return Err("say a name".to_owned());
+    }
+    if name.chars().count() > NAME_CHARS_MAX {
+        return Err(format!("the name is longer than {NAME_CHARS_MAX} characters: shorten it"));
+    }
+    if name.chars().any(char::is_control) {
+        return Err("the name has a control character: remove it".to_owned());
+    }
+    Ok(name.to_owned())
+}
+
+/// Checks a new password against the rules in force for `account` (the platform's own when there is none yet) and
+/// against its history, and hashes it.
+pub async fn prepare_password(
+    app: &App,
+    ctx: &Ctx,
+    account: Option<AccountId>,
+    email: &str,
+    password: Password,
+) -> Result<Result<String, Vec<Refusal>>, Error> {
+    let (rules, history) = app
+        .db()
+        .read(move |tx| {
+            let found = match account {
+                Some(account) => principals::account(tx, account)?,
+                None => None,
+            };
+            let rules = crate::policies::password_rules(tx, found.as_ref())?;
+            let history = match account {
+                Some(account) if rules.reuse_history > 0 => store::history(tx, account, rules.reuse_history)?,
+                _ => Vec::new(),
+            };
+            Ok::<_, DbError>((rules, history))
+        })
+        .await?;
+    let context = Context { email: email.to_owned(), words: vec![app.config().provider_name.clone()] };
+    let mut refusals = rules.check(&password, &context);
+    let pool = app.service::<PasswordPool>();
+    if refusals.is_empty() {
+        for old in &history {
+            if pool.verify(password.clone(), old).await? {
+                refusals.push(Refusal::Reused);
+                break;
+            }
+        }
+    }
+    if !refusals.is_empty() {
+        return Ok(Err(refusals));
+    }
+    Ok(Ok(pool.hash(password, &ctx.random_bytes()).await?))
+}
+
+/// How a change of one's own password went.
+pub enum PasswordChange {
+    Done,
+    WrongCurrent,
+    Refused(Vec<Refusal>),
+}
+
+/// Changes one's own password; needs the current one, and ends all other sessions.
+pub async fn change_password(
+    app: &App,
+    ctx: &Ctx,
+    account: AccountId,
+    keep: Option<SessionId>,
+    current: Password,
+    new: Password,
+) -> Result<PasswordChange, Error> {
+    let (person, stored) = app
+        .db()
+        .read(move |tx| Ok::<_, DbError>((principals::account(tx, account)?, store::find(tx, account)?)))
+        .await?;
+    let pool = app.service::<PasswordPool>();
+    let right = match &stored {
+        Some(stored) => pool.verify(current, &stored.phc).await?,
+        None => {
+            pool.verify_dummy(current).await?;
+            false
+        }
+    };
+    let (true, Some(person)) = (right, person) else { return Ok(PasswordChange::WrongCurrent) };
+    let phc = match prepare_password(app, ctx, Some(account), &person.email, new).await? {
+        Ok(phc) => phc,
+        Err(refusals) => return Ok(PasswordChange::Refused(refusals)),
+    };
+    let (at, link_mail) = (ctx.clone(), notice(app, &person.email));
+    let keyring = app.keyring().clone();
+    app.db()
+        .write(ctx, move |tx| {
+            store::set(&at, tx, account, &phc)?;
+            let provider = sessions::provider_id(tx)?;
+            sessions::revoke_all(&at, tx, account, keep, "password_changed")?;
+            links::revoke(tx, Purpose::Recovery, &person.email, at.now)?;
+            mail::enqueue(&keyring, &at, tx, None, &link_mail)?;
+            let recorded = tx.record(Event::new(provider, "password.changed").target("account", account));
+            Ok::<_, DbError>(Commit::changed((), recorded))
+        })
+        .await?;
+    Ok(PasswordChange::Done)
+}
+
+/// The notice that a password was changed.
+pub fn notice(app: &App, email: &str) -> Message {
+    Message::text(
+        email,
+        "Your password was changed",
+        &format!(
+            "The password of your account at {} was changed and all other devices were signed out.\n\n\
+             If this was not you, set a new one now: {}\n",
+            app.config().provider_name,
+            join(&app.config().public_url, "/recover")
+        ),
+    )
+}
+
+/// One's own account, with where one belongs.
+pub fn profile(tx: &mut ReadTx, account: AccountId) -> Result<Option<Profile>, DbError> {
+    let Some(found) = principals::account(tx, account)? else { return Ok(None) };
+    let memberships = principals::memberships_of(tx, account)?;
+    let manager = match found.managed_by {
+        Some(id) => principals::organization(tx, id)?.map(|organization| organization.name),
+        None => None,
+    };
+    Ok(Some(Profile { account: found, memberships, manager }))
+}
+
+pub struct Profile {
+    pub account: Account,
+    pub memberships: Vec<(principals::Organization, principals::Membership)>,
+    /// The organization that claimed this account, by name.
+    pub manager: Option<String>,
+}

@@ -1,0 +1,196 @@
+//! Signing in with a password, or with a link that the operator made.
+//!
+//! Nothing a stranger can see tells an address with an account from one without: the same reads, a hash of the same
+//! cost, one answer for every failure, throttles that count both alike.
+
+use std::time::Duration;
+
+use platform::db::{Commit, DbError, Tx};
+use platform::events::Event;
+use platform::ids::{AccountId, OrganizationId};
+use platform::principals::{self, Account, AccountState};
+use platform::web::guard::limits::network;
+use platform::{App, Ctx};
+
+use crate::accounts::email::EmailAddress;
+use crate::links::{self, Purpose};
+use crate::passwords::{Password, PasswordPool, PoolError, store};
+use crate::sessions::{self, Method};
+use crate::throttles::{self, Subject};
+use crate::tokens::LinkToken;
+
+pub(crate) mod api;
+pub(crate) mod pages;
+#[cfg(test)]
+mod tests;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Db(#[from] DbError),
+    #[error(transparent)]
+    Pool(#[from] PoolError),
+}
+
+/// How a try ended.
+pub enum Outcome {
+    SignedIn { token: LinkToken, account: AccountId },
+    /// Unknown address, wrong password, no password, not active: one answer for all.
+    Wrong,
+    /// Too many tries; the password was not looked at.
+    Throttled { wait: Duration },
+}
+
+struct Known {
+    provider: OrganizationId,
+    account: Option<Account>,
+    phc: Option<String>,
+    refused: Option<Duration>,
+}
+
+/// Checks a password and starts a session.
+pub async fn sign_in(app: &App, ctx: &Ctx, email: &str, password: Password) -> Result<Outcome, Error> {
+    let subject = Subject {
+        // What is no address still costs the same and is counted.
+        email: EmailAddress::parse(email).map_or_else(|_| "-".to_owned(), |email| email.key().to_owned()),
+        network: network(ctx.origin.ip),
+    };
+    let known = look_up(app, ctx, subject.clone()).await?;
+    if let Some(wait) = known.refused {
+        refused(app, ctx, &known, &subject).await?;
+        return Ok(Outcome::Throttled { wait });
+    }
+    let pool = app.service::<PasswordPool>();
+    let usable = known.account.as_ref().is_some_and(|account| account.state == AccountState::Active);
+    let (right, rehashed) = match known.phc.as_deref().filter(|_| usable) {
+        Some(phc) => {
+            let right = pool.verify(password.clone(), phc).await?;
+            let renew = right && pool.needs_rehash(phc);
+            (right, if renew { Some(pool.hash(password, &ctx.random_bytes()).await?) } else { None })
+        }
+        None => {
+            pool.verify_dummy(password).await?;
+            (false, None)
+        }
+    };
+    match (known.account, right) {
+        (Some(account), true) => {
+            finish(app, ctx, known.provider, account.id, subject, known.phc, rehashed).await
+        }
+        (account, _) => {
+            failed(app, ctx, known.provider, account.map(|account| account.id), subject).await?;
+            Ok(Outcome::Wrong)
+        }
+    }
+}
+
+async fn look_up(app: &App, ctx: &Ctx, subject: Subject) -> Result<Known, DbError> {
+    let now = ctx.now;
+    app.db()
+        .read(move |tx| {
+            let provider = sessions::provider_id(tx)?;
+            let account = principals::account_by_email(tx, &subject.email)?;
+            let id = account.as_ref().map(|account| account.id);
+            let phc = match id {
+                Some(id) => store::find(tx, id)?.map(|stored| stored.phc),
+                None => None,
+            };
+            let refused = throttles::refuses(tx, &subject, id, now)?;
+            Ok(Known { provider, account, phc, refused })
+        })
+        .await
+}
+
+async fn finish(
+    app: &App,
+    ctx: &Ctx,
+    provider: OrganizationId,
+    account: AccountId,
+    subject: Subject,
+    old: Option<String>,
+    rehashed: Option<String>,
+) -> Result<Outcome, Error> {
+    let at = ctx.clone();
+    let written = app
+        .db()
+        .write(ctx, move |tx| {
+            // The state may have changed while the hash was computed.
+            let person = principals::account(tx, account)?.filter(|person| person.state == AccountState::Active);
+            let Some(person) = person else { return Ok::<_, DbError>(Commit::unchanged(None)) };
+            throttles::succeeded(tx, &subject, at.now)?;
+            if let (Some(old), Some(new)) = (&old, &rehashed) {
+                store::rehash(tx, account, old, new)?;
+            }
+            Ok(sessions::start(&at, tx, provider, &person, Method::Password)?.map(Some))
+        })
+        .await?;
+    Ok(match written.value {
+        Some(token) => Outcome::SignedIn { token, account },
+        None => Outcome::Wrong,
+    })
+}
+
+async fn failed(
+    app: &App,
+    ctx: &Ctx,
+    provider: OrganizationId,
+    account: Option<AccountId>,
+    subject: Subject,
+) -> Result<(), DbError> {
+    let at = ctx.clone();
+    app.db()
+        .write(ctx, move |tx| {
+            throttles::failed(tx, &subject, at.now)?;
+            let recorded = tx.record(failure(provider, account, &subject, "sign_in.failed"));
+            Ok::<_, DbError>(Commit::changed((), recorded))
+        })
+        .await?;
+    Ok(())
+}
+
+/// A throttled try is recorded too: it is what a detector wants to see.
+async fn refused(app: &App, ctx: &Ctx, known: &Known, subject: &Subject) -> Result<(), DbError> {
+    let (provider, account) = (known.provider, known.account.as_ref().map(|account| account.id));
+    let subject = subject.clone();
+    app.db()
+        .write(ctx, move |tx| {
+            let recorded = tx.record(failure(provider, account, &subject, "sign_in.throttled"));
+            Ok::<_, DbError>(Commit::changed((), recorded))
+        })
+        .await?;
+    Ok(())
+}
+
+fn failure(
+    provider: OrganizationId,
+    account: Option<AccountId>,
+    subject: &Subject,
+    action: &'static str,
+) -> Event {
+    Event::new(provider, action)
+        .target("account", account.map(|id| id.to_string()).unwrap_or_default())
+        .personal("email", &subject.email)
+        .personal("network", &subject.network)
+}
+
+/// Makes a link that signs `account` in once. For people with a shell on the server, and the demo.
+pub fn create_link(ctx: &Ctx, tx: &mut Tx, account: &Account) -> Result<Commit<LinkToken>, DbError> {
+    let token = links::create(ctx, tx, Purpose::SignIn, Some(account.id), &account.email)?;
+    let provider = sessions::provider_id(tx)?;
+    let recorded = tx.record(Event::new(provider, "sign_in_link.created").target("account", account.id));
+    Ok(Commit::changed(token, recorded))
+}
+
+/// Uses such a link up and starts a session; `None` when it does not work any more.
+pub fn use_link(ctx: &Ctx, tx: &mut Tx, token: &LinkToken) -> Result<Commit<Option<LinkToken>>, DbError> {
+    let Some(link) = links::consume(tx, Purpose::SignIn, token, ctx.now)? else {
+        return Ok(Commit::unchanged(None));
+    };
+    let account = match link.account {
+        Some(id) => principals::account(tx, id)?.filter(|account| account.state == AccountState::Active),
+        None => None,
+    };
+    let Some(account) = account else { return Ok(Commit::unchanged(None)) };
+    let provider = sessions::provider_id(tx)?;
+    Ok(sessions::start(ctx, tx, provider, &account, Method::Link)?.map(Some))
+}

@@ -1,0 +1,173 @@
+//! `/sign-in`, `/sign-in/link/{token}`, `/sign-out`.
+
+use askama::Template;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use platform::App;
+use platform::db::DbError;
+use platform::web::browser::{self, SESSION_COOKIE};
+use platform::web::extract::{Form, Path, Query};
+use platform::web::routes::{self, Limit, Openness, Routes};
+use platform::web::ui::{FieldErrors, Shell};
+use platform::web::{self, Access, Problem, navigation};
+use serde::Deserialize;
+
+use super::Outcome;
+use crate::links::{self, Purpose};
+use crate::passwords::Password;
+use crate::sessions;
+use crate::tokens::LinkToken;
+
+pub(crate) fn routes() -> Routes {
+    Routes::new()
+        .add(routes::get("/sign-in", "sign_in.show", Openness::Public, show))
+        .add(
+            routes::post("/sign-in", "sign_in.try", Openness::Public, sign_in)
+                .limit(Limit::Credential)
+                .records("s"),
+        )
+        .add(
+            routes::get("/sign-in/link/{token}", "sign_in_link.show", Openness::Public, show_link)
+                .limit(Limit::Credential),
+        )
+        .add(
+            routes::post("/sign-in/link/{token}", "sign_in_link.use", Openness::Public, use_link)
+                .limit(Limit::Credential)
+                .records("session."),
+        )
+        .add(routes::post("/sign-out", "session.sign_out", Openness::SignedIn, sign_out).records("session."))
+}
+
+#[derive(Template)]
+#[template(path = "login/sign_in.html")]
+struct SignInPage {
+    shell: Shell,
+    email: String,
+    next: String,
+    sign_up: String,
+    errors: FieldErrors,
+}
+
+#[derive(Deserialize, Default)]
+struct Next {
+    #[serde(default)]
+    next: String,
+    #[serde(default)]
+    email: String,
+}
+
+/// Only a path of this installation: an open redirect would lend our name to a phishing page.
+pub(crate) fn safe_next(next: &str) -> String {
+    let inside = next.starts_with('/')
+        && !next.starts_with("//")
+        && !next.starts_with("/\\")
+        && !next.contains(['\r', '\n', '\t', '\\']);
+    if inside { next.to_owned() } else { "/".to_owned() }
+}
+
+fn page(app: &App, access: &Access, email: &str, next: &str, errors: FieldErrors) -> SignInPage {
+    let next = safe_next(next);
+    let sign_up = if next == "/" {
+        "/sign-up".to_owned()
+    } else {
+        let escaped: String = url::form_urlencoded::byte_serialize(next.as_bytes()).collect();
+        format!("/sign-up?next={escaped}")
+    };
+    SignInPage {
+        shell: navigation::public_shell(app, access, "Sign in"),
+        email: email.to_owned(),
+        next,
+        sign_up,
+        errors,
+    }
+}
+
+async fn show(State(app): State<App>, access: Access, Query(query): Query<Next>) -> web::Result {
+    if access.principal.is_some() {
+        return web::see_other(&safe_next(&query.next));
+    }
+    web::html(&page(&app, &access, &query.email, &query.next, FieldErrors::default()))
+}
+
+#[derive(Deserialize)]
+struct SignInForm {
+    email: String,
+    password: String,
+    #[serde(default)]
+    next: String,
+}
+
+async fn sign_in(State(app): State<App>, access: Access, Form(form): Form<SignInForm>) -> web::Result {
+    let outcome = super::sign_in(&app, &access.ctx, &form.email, Password::new(form.password)).await;
+    let (status, message) = match outcome.map_err(Problem::from)? {
+        Outcome::SignedIn { token, .. } => return signed_in(&app, &token, &safe_next(&form.next)),
+        Outcome::Wrong => {
+            (StatusCode::UNPROCESSABLE_ENTITY, "This address and password do not fit together.".to_owned())
+        }
+        Outcome::Throttled { wait } => (
+            StatusCode::TOO_MANY_REQUESTS,
+            format!("Too many tries. Wait {} minutes, or set a new password.", wait.as_secs().div_ceil(60)),
+        ),
+    };
+    let errors = FieldErrors::default().with("email", message);
+    web::html_with(status, &page(&app, &access, &form.email, &form.next, errors))
+}
+
+/// Sets the session's cookie and goes on to `next`.
+pub(crate) fn signed_in(app: &App, token: &LinkToken, next: &str) -> web::Result<Response> {
+    let mut response = web::see_other(next)?;
+    let days = sessions::SessionRules::DEFAULT.absolute.as_secs();
+    let _ = app;
+    browser::set_cookie(&mut response, SESSION_COOKIE, token.text(), Some(days));
+    Ok(response)
+}
+
+#[derive(Template)]
+#[template(path = "login/link.html")]
+struct LinkPage {
+    shell: Shell,
+    email: String,
+}
+
+/// What a dead link of any purpose answers.
+pub(crate) fn link_dead() -> Problem {
+    Problem::new(StatusCode::GONE, "link-dead", "This link does not work any more")
+        .detail("it was used, has expired, or was replaced by a newer one")
+        .cure("ask for a new one")
+}
+
+async fn show_link(State(app): State<App>, access: Access, Path(token): Path<String>) -> web::Result {
+    let token = LinkToken::parse(&token).map_err(|_| link_dead())?;
+    let now = access.ctx.now;
+    let link = app
+        .db()
+        .read(move |tx| links::find(tx, Purpose::SignIn, &token, now))
+        .await?
+        .ok_or_else(link_dead)?;
+    web::html(&LinkPage { shell: navigation::public_shell(&app, &access, "Sign in"), email: link.email })
+}
+
+async fn use_link(State(app): State<App>, access: Access, Path(token): Path<String>) -> web::Result {
+    let token = LinkToken::parse(&token).map_err(|_| link_dead())?;
+    let ctx = access.ctx.clone();
+    let written = app.db().write(&access.ctx, move |tx| super::use_link(&ctx, tx, &token)).await?;
+    signed_in(&app, &written.value.ok_or_else(link_dead)?, "/")
+}
+
+async fn sign_out(State(app): State<App>, access: Access) -> web::Result {
+    let account = access.account()?;
+    let session = access.principal()?.session;
+    let ctx = access.ctx.clone();
+    app.db()
+        .write(&access.ctx, move |tx| {
+            let Some(id) = session.map(platform::ids::Id::from_uuid) else {
+                return Ok::<_, DbError>(platform::db::Commit::unchanged(false));
+            };
+            sessions::revoke(&ctx, tx, account, id)
+        })
+        .await?;
+    let mut response = web::see_other("/sign-in")?;
+    browser::clear_cookie(&mut response, SESSION_COOKIE);
+    Ok(response)
+}

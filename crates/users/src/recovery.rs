@@ -1,0 +1,87 @@
+//! Recovery: a new password for somebody who lost theirs, by a mailed link. One user, one purpose, one use.
+
+use platform::db::{Commit, DbError, Tx};
+use platform::events::Event;
+use platform::ids::AccountId;
+use platform::mail::{self, Message};
+use platform::principals::{self, AccountState};
+use platform::time::HOUR;
+use platform::{App, Ctx};
+
+use crate::accounts::email::EmailAddress;
+use crate::accounts::{join, notice};
+use crate::links::{self, Purpose};
+use crate::passwords::store;
+use crate::sessions::{self, Method};
+use crate::tokens::LinkToken;
+
+pub(crate) mod api;
+pub(crate) mod pages;
+#[cfg(test)]
+mod tests;
+
+const MAILS_PER_HOUR_MAX: u64 = 5;
+
+/// Asks for a link. The caller learns nothing about the address; mail goes out only to an active account whose
+/// domain, if an organization lost it, is not frozen.
+pub fn request(app: &App, ctx: &Ctx, tx: &mut Tx, email: &EmailAddress) -> Result<Commit<()>, DbError> {
+    let provider = sessions::provider_id(tx)?;
+    let account = principals::account_by_email(tx, email.key())?
+        .filter(|account| account.state == AccountState::Active);
+    let frozen = match &account {
+        Some(account) => crate::domains::is_frozen(tx, account)?,
+        None => false,
+    };
+    let asked = Event::new(provider, "recovery.requested").personal("email", email.key());
+    let many = links::made_since(tx, Purpose::Recovery, email.key(), ctx.now.minus(HOUR))? >= MAILS_PER_HOUR_MAX;
+    let Some(account) = account.filter(|_| !frozen && !many) else {
+        let recorded = tx.record(asked);
+        return Ok(Commit::changed((), recorded));
+    };
+    let token = links::create(ctx, tx, Purpose::Recovery, Some(account.id), &account.email)?;
+    let link = join(&app.config().public_url, &format!("/recover/{}", token.text()));
+    let message = Message::text(
+        &account.email,
+        "Set a new password",
+        &format!(
+            "Somebody, probably you, asked for a new password for your account at {}.\n\n\
+             Open this link to set one. It works once, for one hour:\n{link}\n\n\
+             If this was not you, ignore this mail: your password stays as it is.\n",
+            app.config().provider_name
+        ),
+    );
+    mail::enqueue(app.keyring(), ctx, tx, None, &message)?;
+    let recorded = tx.record(asked.target("account", account.id));
+    Ok(Commit::changed((), recorded))
+}
+
+pub enum Recovered {
+    Done { account: AccountId, session: LinkToken },
+    LinkDead,
+}
+
+/// Uses the link up: sets the password, ends every session and every other recovery link, signs in.
+pub fn finish(
+    app: &App,
+    ctx: &Ctx,
+    tx: &mut Tx,
+    token: &LinkToken,
+    phc: &str,
+) -> Result<Commit<Recovered>, DbError> {
+    let dead = || Ok(Commit::unchanged(Recovered::LinkDead));
+    let Some(link) = links::consume(tx, Purpose::Recovery, token, ctx.now)? else { return dead() };
+    let Some(id) = link.account else { return dead() };
+    let account = principals::account(tx, id)?.filter(|account| account.state == AccountState::Active);
+    let Some(account) = account else { return dead() };
+    if account.email != link.email || crate::domains::is_frozen(tx, &account)? {
+        return dead();
+    }
+    let provider = sessions::provider_id(tx)?;
+    store::set(ctx, tx, id, phc)?;
+    links::revoke(tx, Purpose::Recovery, &account.email, ctx.now)?;
+    sessions::revoke_all(ctx, tx, id, None, "recovery")?;
+    mail::enqueue(app.keyring(), ctx, tx, None, &notice(app, &account.email))?;
+    let _recorded = tx.record(Event::new(provider, "password.recovered").target("account", id));
+    let started = sessions::start(ctx, tx, provider, &account, Method::Link)?;
+    Ok(started.map(|session| Recovered::Done { account: id, session }))
+}

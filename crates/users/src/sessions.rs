@@ -1,0 +1,222 @@
+//! Sessions: how a browser stays signed in, on which devices, and how to end that.
+//!
+//! A session's cookie is a random token of 256 bits; the store keeps its SHA-256. It ends when it was idle for too
+//! long, at its absolute end, when it is revoked, or when its account is no longer active: checked at every request.
+
+use std::time::Duration;
+
+use platform::Ctx;
+use platform::db::{Commit, DbError, ReadTx, Row, Tx};
+use platform::events::Event;
+use platform::ids::{AccountId, OrganizationId};
+use platform::params;
+use platform::principals::{self, Account, AccountState};
+use platform::time::{DAY, HOUR, MINUTE, Timestamp};
+use platform::web::guard::limits::network;
+
+use crate::tokens::LinkToken;
+
+pub(crate) mod api;
+pub(crate) mod authenticate;
+pub(crate) mod pages;
+pub(crate) mod sql;
+#[cfg(test)]
+mod tests;
+
+pub use authenticate::authenticator;
+
+platform::id! {
+    /// A session.
+    SessionId
+}
+
+/// How long sessions last. The authentication policy sets them; these are the platform's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionRules {
+    pub idle: Duration,
+    pub absolute: Duration,
+}
+
+impl SessionRules {
+    pub const DEFAULT: SessionRules = SessionRules { idle: Duration::from_secs(12 * 3600), absolute: Duration::from_secs(30 * 86_400) };
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    Password,
+    Link,
+}
+
+impl Method {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Password => "password",
+            Self::Link => "link",
+        }
+    }
+}
+
+/// How often the time of last use is written.
+const SEEN_EVERY: Duration = MINUTE;
+/// Expired sessions stay this long: they show which networks are familiar.
+const KEPT: Duration = Duration::from_secs(90 * DAY.as_secs());
+
+/// A signed-in browser as its owner sees it.
+#[derive(Clone, Debug)]
+pub struct Session {
+    pub id: SessionId,
+    pub method: String,
+    pub network: String,
+    pub user_agent: String,
+    pub created_at: Timestamp,
+    pub last_seen_at: Timestamp,
+    pub expires_at: Timestamp,
+}
+
+fn read_session(row: &Row) -> Result<Session, DbError> {
+    Ok(Session {
+        id: row.get(0)?,
+        method: row.get(1)?,
+        network: row.get(2)?,
+        user_agent: row.get(3)?,
+        created_at: row.get(4)?,
+        last_seen_at: row.get(5)?,
+        expires_at: row.get(6)?,
+    })
+}
+
+/// What the authenticator needs of a session, in one read.
+pub(crate) struct Live {
+    pub id: SessionId,
+    pub account: AccountId,
+    pub name: String,
+    pub email: String,
+    pub seen_due: bool,
+    pub idle: Duration,
+}
+
+/// Starts a session and gives its token for the cookie. The caller has checked who it is.
+pub fn start(
+    ctx: &Ctx,
+    tx: &mut Tx,
+    provider: OrganizationId,
+    account: &Account,
+    method: Method,
+) -> Result<Commit<LinkToken>, DbError> {
+    let rules = crate::policies::session_rules(tx, account)?;
+    let token = LinkToken::generate(&mut |bytes| ctx.fill(bytes));
+    let id: SessionId = ctx.id();
+    let expires = ctx.now.plus(rules.absolute);
+    tx.execute(
+        &sql::INSERT,
+        params![
+            id,
+            account.id,
+            token.hash(),
+            method.as_str(),
+            network(ctx.origin.ip),
+            ctx.origin.user_agent.clone().unwrap_or_default(),
+            ctx.now,
+            ctx.now.plus(rules.idle).min(expires),
+            expires,
+            micros(rules.idle),
+        ],
+    )?;
+    let mut event = Event::new(provider, "session.started")
+        .target("account", account.id)
+        .with("session", id)
+        .with("method", method.as_str())
+        .personal("network", network(ctx.origin.ip));
+    if let Some(agent) = &ctx.origin.user_agent {
+        event = event.personal("user_agent", agent);
+    }
+    let recorded = tx.record(event);
+    Ok(Commit::changed(token, recorded))
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// The session of this token, if it lives and its account is active.
+pub(crate) fn find_live(
+    tx: &mut ReadTx,
+    token: &LinkToken,
+    now: Timestamp,
+) -> Result<Option<Live>, DbError> {
+    let Some(row) = tx.first(&sql::LIVE, params![token.hash(), now])? else {
+        return Ok(None);
+    };
+    let state = row.parse(4, AccountState::parse)?;
+    if state != AccountState::Active {
+        return Ok(None);
+    }
+    let seen: Timestamp = row.get(5)?;
+    Ok(Some(Live {
+        id: row.get(0)?,
+        account: row.get(1)?,
+        name: row.get(2)?,
+        email: row.get(3)?,
+        seen_due: now.since(seen) >= SEEN_EVERY,
+        idle: Duration::from_micros(row.get(6)?),
+    }))
+}
+
+/// Notes that a session is in use.
+pub(crate) fn touch(tx: &mut Tx, id: SessionId, idle: Duration, now: Timestamp) -> Result<(), DbError> {
+    tx.execute(&sql::TOUCH, params![id, now, now.plus(idle)])?;
+    Ok(())
+}
+
+/// Live sessions of an account, the newest first.
+pub fn list(tx: &mut ReadTx, account: AccountId, now: Timestamp) -> Result<Vec<Session>, DbError> {
+    tx.list(&sql::LIST, params![account, now], read_session)
+}
+
+/// Ends one session of this account; `false` when there is no such live one.
+pub fn revoke(ctx: &Ctx, tx: &mut Tx, account: AccountId, id: SessionId) -> Result<Commit<bool>, DbError> {
+    if tx.execute(&sql::REVOKE, params![account, id, ctx.now])? == 0 {
+        return Ok(Commit::unchanged(false));
+    }
+    let provider = provider_id(tx)?;
+    let event = Event::new(provider, "session.revoked").target("account", account).with("session", id);
+    let recorded = tx.record(event);
+    Ok(Commit::changed(true, recorded))
+}
+
+/// Ends every live session of this account but `except`; gives how many there were.
+pub fn revoke_all(
+    ctx: &Ctx,
+    tx: &mut Tx,
+    account: AccountId,
+    except: Option<SessionId>,
+    reason: &'static str,
+) -> Result<Commit<u64>, DbError> {
+    let count = tx.execute(&sql::REVOKE_ALL, params![account, except, ctx.now])?;
+    if count == 0 {
+        return Ok(Commit::unchanged(0));
+    }
+    let provider = provider_id(tx)?;
+    let event = Event::new(provider, "session.all_revoked")
+        .target("account", account)
+        .with("sessions", count)
+        .with("reason", reason);
+    let recorded = tx.record(event);
+    Ok(Commit::changed(count, recorded))
+}
+
+/// Drops sessions that ended long ago.
+pub fn clean(tx: &mut Tx, now: Timestamp) -> Result<u64, DbError> {
+    tx.execute(&sql::CLEAN, params![now.minus(KEPT)])
+}
+
+/// The provider's organization, in whose ledger events about people stand that belong to no customer.
+pub(crate) fn provider_id(tx: &mut ReadTx) -> Result<OrganizationId, DbError> {
+    match principals::provider(tx)? {
+        Some(provider) => Ok(provider.id),
+        None => Err(DbError::Check("this installation is not set up".to_owned())),
+    }
+}
+
+/// An hour, for "recently signed in" checks of pages that change credentials.
+pub const RECENT: Duration = HOUR;

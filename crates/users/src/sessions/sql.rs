@@ -1,0 +1,26 @@
+//! Statements over sessions.
+
+platform::statements! {
+    pub(super) INSERT: Platform =
+        "insert into sessions (id, account_id, token_hash, method, network, user_agent, created_at, last_seen_at,
+           idle_expires_at, expires_at, idle_us)
+         values ($1, $2, $3, $4, $5, $6, $7, $7, $8, $9, $10)";
+    pub(super) LIVE: Platform =
+        "select s.id, s.account_id, a.name, a.email, a.state, s.last_seen_at, s.idle_us
+         from sessions s join accounts a on a.id = s.account_id
+         where s.token_hash = $1 and s.revoked_at is null and s.idle_expires_at > $2 and s.expires_at > $2";
+    pub(super) TOUCH: Housekeeping =
+        "update sessions set last_seen_at = $2,
+           idle_expires_at = case when $3 < expires_at then $3 else expires_at end
+         where id = $1 and revoked_at is null";
+    pub(super) LIST: Platform =
+        "select id, method, network, user_agent, created_at, last_seen_at, expires_at from sessions
+         where account_id = $1 and revoked_at is null and idle_expires_at > $2 and expires_at > $2
+         order by created_at desc limit 200";
+    pub(super) REVOKE: Platform =
+        "update sessions set revoked_at = $3 where account_id = $1 and id = $2 and revoked_at is null";
+    pub(super) REVOKE_ALL: Platform =
+        "update sessions set revoked_at = $3
+         where account_id = $1 and revoked_at is null and expires_at > $3 and ($2 is null or id <> $2)";
+    pub(super) CLEAN: Housekeeping = "delete from sessions where expires_at < $1";
+}
