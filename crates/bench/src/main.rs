@@ -1,0 +1,207 @@
+//! `bailiwick-bench`: measures this product beside its peers and the machine's limits, in one run.
+//!
+//! What it promises: the server has one core and the load another; subjects take turns (A-B-A-B) and the median counts;
+//! what is durable in one is durable in all; what could not be measured says so and fails the run.
+//! A new line is a function in [`lines`]; a new peer a script in `bench-peers/` and a driver in [`peers`].
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::error::{BenchError, Result};
+use crate::hashing::HashCost;
+use crate::setup::Setup;
+
+mod error;
+mod hashing;
+mod histogram;
+mod http;
+mod lines;
+mod load;
+mod peers;
+mod probe;
+mod process;
+mod product;
+mod realm;
+mod report;
+mod round;
+mod setup;
+
+#[derive(Parser)]
+#[command(about = "Measures Bailiwick beside its peers and the machine's limits")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Measures lines and prints the table; fails when a bound is missed or a figure missing.
+    Run(Run),
+    /// Measures the machine's limits alone.
+    Limits(Place),
+    /// Writes a Keycloak realm to standard output.
+    Realm {
+        #[arg(long, default_value_t = 10_000)]
+        users: u64,
+        #[command(flatten)]
+        cost: Cost,
+    },
+    /// Measures one limit on whatever core it is started on; prints the figure.
+    #[command(hide = true)]
+    Probe {
+        #[arg(long)]
+        millis: u64,
+        #[command(subcommand)]
+        probe: Probe,
+    },
+}
+
+#[derive(Args)]
+struct Run {
+    /// Lines to measure; all when none is named.
+    lines: Vec<u32>,
+    /// Shorter rounds and no peers that need a big install.
+    #[arg(long)]
+    quick: bool,
+    /// Rounds each subject is measured.
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// Puts the table into docs/benchmarks.md.
+    #[arg(long)]
+    write: bool,
+    #[command(flatten)]
+    place: Place,
+}
+
+#[derive(Args)]
+struct Place {
+    /// The repository's root.
+    #[arg(long, default_value = ".")]
+    root: PathBuf,
+    /// Where databases and logs are laid; default: target/ in the root, for it is on a disk.
+    #[arg(long)]
+    disk: Option<PathBuf>,
+    #[arg(long, default_value_t = 0)]
+    server_core: u32,
+    #[arg(long, default_value_t = 1)]
+    load_core: u32,
+}
+
+#[derive(Args)]
+struct Cost {
+    /// Argon2id memory in KiB.
+    #[arg(long, default_value_t = hashing::OWASP.memory_kib)]
+    memory: u32,
+    #[arg(long, default_value_t = hashing::OWASP.iterations)]
+    iterations: u32,
+}
+
+impl Cost {
+    fn get(&self) -> HashCost {
+        HashCost { label: "as asked", memory_kib: self.memory, iterations: self.iterations }
+    }
+}
+
+#[derive(Subcommand)]
+enum Probe {
+    Argon2(Cost),
+    Fdatasync {
+        #[arg(long)]
+        folder: PathBuf,
+    },
+    SqliteTransactions {
+        #[arg(long)]
+        folder: PathBuf,
+    },
+    SqliteRows {
+        #[arg(long)]
+        folder: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().command {
+        Command::Run(arguments) => run(&arguments),
+        Command::Limits(place) => limits(&place).map(|()| true),
+        Command::Realm { users, cost } => print_realm(users, &cost).map(|()| true),
+        Command::Probe { millis, probe } => print_probe(Duration::from_millis(millis), &probe).map(|()| true),
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn setup(place: &Place, rounds: usize, quick: bool) -> Result<Setup> {
+    let root =
+        place.root.canonicalize().map_err(BenchError::io(format!("finding `{}`", place.root.display())))?;
+    let disk = place.disk.clone().unwrap_or_else(|| root.join("target"));
+    Setup::new(root, &disk, rounds.max(1), quick, (place.server_core, place.load_core))
+}
+
+/// Whether every bound of every line was met.
+fn run(arguments: &Run) -> Result<bool> {
+    let setup = setup(&arguments.place, arguments.rounds, arguments.quick)?;
+    process::pin_self(setup.load_core)?;
+    let lines = if arguments.lines.is_empty() { lines::ALL.to_vec() } else { arguments.lines.clone() };
+    let mut rows = Vec::new();
+    let mut failed = false;
+    for line in &lines {
+        eprintln!("line {line}");
+        match lines::measure(*line, &setup) {
+            Ok(measured) => rows.extend(measured),
+            Err(error) => {
+                eprintln!("error: line {line}: {error}");
+                failed = true;
+            }
+        }
+    }
+    let numbers: String = lines.iter().map(|line| format!(" {line}")).collect();
+    let command = format!("./bench{}{numbers}", if arguments.quick { " --quick" } else { "" });
+    let table = report::markdown(&command, &process::machine(), &rows);
+    println!("{table}");
+    if arguments.write {
+        report::write_between_markers(&setup.root.join("docs/benchmarks.md"), &table)?;
+    }
+    Ok(!failed && !rows.is_empty() && rows.iter().all(report::Row::met))
+}
+
+fn limits(place: &Place) -> Result<()> {
+    let setup = setup(place, 1, false)?;
+    for cost in [hashing::OWASP, hashing::KEYCLOAK] {
+        let rate = setup.argon2(cost)?;
+        println!(
+            "Argon2id {}, arena re-used: {}/s ({} ms)",
+            cost.label,
+            report::number(rate),
+            report::number(1e3 / rate)
+        );
+    }
+    println!("fdatasync, 4 KiB, p50: {} ms", report::number(setup.fdatasync_ms()?));
+    println!("SQLite WAL FULL, one row a transaction: {}/s", report::number(setup.sqlite_transactions()?));
+    println!("SQLite WAL FULL, 1,000 rows a transaction: {} rows/s", report::number(setup.sqlite_rows()?));
+    Ok(())
+}
+
+fn print_realm(users: u64, cost: &Cost) -> Result<()> {
+    serde_json::to_writer(std::io::stdout().lock(), &realm::document(users, cost.get())?)?;
+    Ok(())
+}
+
+fn print_probe(lasting: Duration, probe: &Probe) -> Result<()> {
+    let figure = match probe {
+        Probe::Argon2(cost) => probe::argon2(cost.get(), lasting),
+        Probe::Fdatasync { folder } => probe::fdatasync(folder, lasting),
+        Probe::SqliteTransactions { folder } => probe::sqlite_transactions(folder, lasting),
+        Probe::SqliteRows { folder } => probe::sqlite_rows(folder, lasting),
+    };
+    println!("{}", figure?);
+    Ok(())
+}
