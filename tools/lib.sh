@@ -1,0 +1,46 @@
+# shellcheck shell=bash
+# Shared by run, test, bench and everything in tools/: where things are, how to speak, how to fail.
+# Sourced, never run. Everything installed for this checkout lives in .tools (git ignores it).
+
+ROOT=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
+TOOLS="${BAILIWICK_TOOLS:-$ROOT/.tools}"
+export ROOT TOOLS
+export PATH="$TOOLS/bin:$PATH"
+
+say() { printf '\033[1m==>\033[0m %s\n' "$*" >&2; }
+die() {
+  printf 'error: %s\n' "$*" >&2
+  exit 1
+}
+have() { command -v "$1" >/dev/null 2>&1; }
+
+# The directory cargo builds into, for the shell scripts that start what cargo built.
+target_dir() { printf '%s\n' "${CARGO_TARGET_DIR:-$ROOT/target}"; }
+
+# port_open PORT: somebody listens on 127.0.0.1:PORT.
+port_open() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+
+# free_port: a port of 127.0.0.1 nobody listens on now. Another program can still take it before
+# the caller does, so callers retry with a new one when their bind fails.
+free_port() {
+  local port
+  for _ in {1..200}; do
+    port=$((20000 + RANDOM % 12000))
+    if ! port_open "$port"; then
+      printf '%s\n' "$port"
+      return
+    fi
+  done
+  die "no free port between 20000 and 32000 on 127.0.0.1; stop what holds them"
+}
+
+# as_root CMD…: runs it as root, asking sudo when needed.
+as_root() {
+  if [ "$(id -u)" -eq 0 ]; then
+    "$@"
+  elif have sudo; then
+    sudo "$@"
+  else
+    die "installing packages needs root; run this as root or install sudo, or install by hand: $*"
+  fi
+}

@@ -1,0 +1,150 @@
+#!/usr/bin/env bash
+# One area of ./test (which says what there is, counts and sums up).
+#   tools/test-area.sh AREA|CRATE [FILTER…]
+set -euo pipefail
+# shellcheck source=tools/lib.sh
+. "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
+cd "$ROOT"
+area=$1
+shift
+
+# The program as ./run builds it, for the areas that look at it from outside.
+build_fast() {
+  say "building the program (profile fast)"
+  cargo build --quiet --profile fast --package bailiwick
+  BAILIWICK_BIN="$(target_dir)/fast/bailiwick"
+  export BAILIWICK_BIN
+}
+
+# node_tests FILE…: one file after the other, so that measured times mean something.
+# People read the spec report; ./test counts the closing lines of the TAP report.
+node_tests() {
+  local tap status=0
+  tap=$(mktemp)
+  node --test --test-concurrency=1 --test-reporter=spec --test-reporter-destination=stdout \
+    --test-reporter=tap --test-reporter-destination="$tap" "$@" || status=$?
+  grep -E '^# (tests|pass|fail|cancelled|skipped|todo) ' "$tap" || true
+  rm -f "$tap"
+  return "$status"
+}
+
+tidy() {
+  cargo fmt --all --check || die "not formatted; \`cargo fmt --all\` does it"
+  cargo run --quiet --package bailiwick-xtask -- tidy
+}
+
+clippy() { cargo clippy --quiet --workspace --all-targets -- --deny warnings; }
+
+# Broken links inside the code's documentation, then the commands of the tutorials, run as written.
+docs() {
+  RUSTDOCFLAGS="--deny warnings" cargo doc --quiet --workspace --no-deps --document-private-items
+  local tests=(tests/docs/*.test.mjs)
+  if [ -e "${tests[0]}" ]; then
+    tools/provision.sh node smtp dns
+    build_fast
+    node_tests "${tests[@]}"
+  fi
+}
+
+rust() {
+  cargo test --quiet --workspace --no-run
+  tools/with-postgres.sh --fast cargo test --workspace --no-fail-fast -- "$@"
+}
+
+# kill -9 while the program writes, on both databases: nothing acknowledged is lost. Marked #[ignore] in the
+# ordinary run because it takes minutes; its tests have `kill_nine` in their name.
+kill_nine() {
+  export BAILIWICK_KILLS="${BAILIWICK_KILLS:-200}"
+  local log status=0
+  log=$(mktemp)
+  cargo test --quiet --package bailiwick --no-run
+  tools/with-postgres.sh cargo test --package bailiwick --tests kill_nine -- --include-ignored --nocapture 2>&1 | tee "$log" || status=$?
+  if ! grep -qE '^test result: ok\. [1-9]' "$log" && [ "$status" -eq 0 ]; then
+    echo "error: no test with kill_nine in its name ran"
+    status=1
+  fi
+  rm -f "$log"
+  return "$status"
+}
+
+# fuzz_one FOLDER TARGET: seeds are committed in FOLDER/corpus/TARGET, what the fuzzer learns stays in .tools.
+fuzz_one() {
+  local folder=$1 target=$2 log seeds=()
+  log="$TOOLS/fuzz/$target.log"
+  mkdir -p "$TOOLS/fuzz/$target"
+  [ ! -d "$folder/corpus/$target" ] || seeds=("$folder/corpus/$target")
+  if cargo fuzz run --fuzz-dir "$folder" --sanitizer none --debug-assertions "$target" \
+    "$TOOLS/fuzz/$target" "${seeds[@]}" -- -max_total_time="${FUZZ_SECONDS:-60}" -timeout=10 -rss_limit_mb=2048 >"$log" 2>&1; then
+    printf '%s: 1 passed, 0 failed (%s)\n' "$target" "$(grep -E '^Done ' "$log" | tail -n 1)"
+  else
+    tail -n 40 "$log"
+    printf '%s: 0 passed, 1 failed (the input that did it is in %s/artifacts/%s)\n' "$target" "$folder" "$target"
+    return 1
+  fi
+}
+
+# The parsers are safe code, so panics, overflows, hangs and memory are what is looked for; an address
+# sanitizer would halve the speed for nothing. Coverage needs a compiler switch that stable hides.
+fuzz() {
+  tools/provision.sh cargo-fuzz
+  export RUSTC_BOOTSTRAP=1
+  local folder folders=() target targets=()
+  for folder in fuzz crates/*/fuzz; do
+    [ ! -f "$folder/Cargo.toml" ] || folders+=("$folder")
+  done
+  [ "${#folders[@]}" -gt 0 ] || die "no fuzz targets: there is neither fuzz/Cargo.toml nor crates/*/fuzz/Cargo.toml"
+  for folder in "${folders[@]}"; do
+    cargo fuzz build --fuzz-dir "$folder" --sanitizer none --debug-assertions
+    while read -r target; do
+      [ -z "$filter" ] || [[ $target == *"$filter"* ]] || continue
+      targets+=("$folder" "$target")
+    done < <(cargo fuzz list --fuzz-dir "$folder")
+  done
+  [ "${#targets[@]}" -gt 0 ] || die "no fuzz target has \`$filter\` in its name"
+  printf '%s\0' "${targets[@]}" | xargs -0 -n 2 -P 2 tools/test-area.sh fuzz-one ||
+    die "a fuzz target failed; its output is above"
+}
+
+# Licences, banned crates and sources need nothing but the lock file. Advisories need the advisory database,
+# a Git repository: they are checked where a snapshot was put, and otherwise the gap is said, not hidden.
+deny() {
+  tools/provision.sh cargo-deny
+  cargo deny --offline check licenses bans sources
+  local snapshot="${BAILIWICK_ADVISORY_DB:-}"
+  if [ -n "$snapshot" ] && [ -d "$snapshot" ]; then
+    cargo deny --offline check advisories --disable-fetch
+  else
+    echo "advisories: not checked, no snapshot of the advisory database here (set BAILIWICK_ADVISORY_DB to one)"
+  fi
+}
+
+e2e() {
+  tools/provision.sh e2e dns smtp
+  build_fast
+  local tests=(tests/e2e/*.test.mjs)
+  [ $# -eq 0 ] || tests=("${@/#/--test-name-pattern=}" "${tests[@]}")
+  node_tests "${tests[@]}"
+}
+
+# Requests made up from /openapi.json, right and wrong ones: every answer is as promised, none is a 5xx.
+api() {
+  tools/provision.sh node schemathesis
+  build_fast
+  node_tests tests/api/*.test.mjs
+}
+
+crate_tests() {
+  local package
+  package=$(sed -n 's/^name = "\(.*\)"/\1/p' "crates/$1/Cargo.toml" | head -n 1)
+  shift
+  cargo test --quiet --package "$package" --no-run
+  tools/with-postgres.sh --fast cargo test --package "$package" --no-fail-fast -- "$@"
+}
+
+filter=${1:-}
+case "$area" in
+  fuzz-one) fuzz_one "$@" ;;
+  tidy | clippy | docs | rust | fuzz | deny | e2e | api) "$area" "$@" ;;
+  kill) kill_nine ;;
+  *) crate_tests "$area" "$@" ;;
+esac
