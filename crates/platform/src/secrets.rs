@@ -16,6 +16,7 @@
 
 mod keyring;
 mod master;
+pub mod records;
 #[cfg(test)]
 mod tests;
 

@@ -32,6 +32,9 @@ pub struct Principal {
 pub enum Credential {
     /// A browser's cookie: needs CSRF protection.
     Session,
+    /// A shell on the server's machine: the command line acting on the store itself. Never made from a request that
+    /// came through a socket.
+    Operator,
     /// An API token of one organization with its scopes.
     ApiToken { organization: OrganizationId, scopes: Vec<Permission> },
 }
@@ -67,6 +70,8 @@ pub struct Access {
     pub path: String,
     /// A message from the request before, to show once.
     pub flash: Option<super::ui::Flash>,
+    /// Whether the caller is a member of the provider's organization: gets a link to its console.
+    pub staff: bool,
     /// Light, dark, or as the system says.
     pub theme: super::ui::Theme,
 }
@@ -114,6 +119,7 @@ pub(super) fn may(
         Some(Credential::ApiToken { organization: own, scopes }) => {
             *own == organization.id && scopes.contains(&permission)
         }
+        Some(Credential::Operator) => true,
         Some(Credential::Session) => role.is_some_and(|role| role.may(permission)),
         None => false,
     }

@@ -140,6 +140,7 @@ async fn admit(
     seen.flash = flash.is_some();
 
     let here = check_access(app, info, organization, principal.as_ref()).await?;
+    let staff = info.kind == RouteKind::Page && is_staff(app, principal.as_ref()).await?;
     let actor = principal.as_ref().map_or(Actor::Anonymous, |principal| principal.actor.clone());
     let access = Access {
         ctx: ctx.acting_as(actor),
@@ -149,6 +150,7 @@ async fn admit(
         csrf: seen.csrf.clone(),
         path: seen.path.clone(),
         flash,
+        staff,
         theme: theme_of(&parts.headers),
     };
     let headers = parts.headers.clone();
@@ -172,6 +174,7 @@ fn bare_access(ctx: Ctx, info: &Arc<RouteInfo>, path: &str) -> Access {
         csrf: String::new(),
         path: path.to_owned(),
         flash: None,
+        staff: false,
         theme: ui::Theme::System,
     }
 }
@@ -231,7 +234,8 @@ async fn check_access(
         Openness::Public => return Ok(None),
         Openness::SignedIn => {
             let principal = principal.ok_or_else(Problem::sign_in)?;
-            let person = principal.account.is_some();
+            let operator = matches!(principal.credential, Credential::Operator);
+            let person = principal.account.is_some() || operator;
             return if person { Ok(None) } else { Err(Problem::forbidden("a signed-in person")) };
         }
         Openness::Organization(permission) | Openness::Provider(permission) => Some(permission),
@@ -269,7 +273,8 @@ async fn check_access(
         .map(|membership| membership.role);
     let of_token = matches!(&principal.credential,
         Credential::ApiToken { organization: own, .. } if *own == organization.id);
-    if role.is_none() && !of_token {
+    let of_operator = matches!(principal.credential, Credential::Operator);
+    if role.is_none() && !of_token && !of_operator {
         return Err(hidden());
     }
     if let Some(permission) = permission
@@ -279,6 +284,20 @@ async fn check_access(
         return Err(if of_provider { Problem::not_found("page") } else { Problem::forbidden(permission.as_str()) });
     }
     Ok(Some(OrganizationAccess { organization, role }))
+}
+
+async fn is_staff(app: &App, principal: Option<&Principal>) -> Result<bool, Problem> {
+    let Some(account) = principal.and_then(|principal| principal.account) else { return Ok(false) };
+    app.db()
+        .read(move |tx| {
+            let Some(provider) = principals::provider(tx)? else { return Ok(false) };
+            let membership = principals::membership(tx, provider.id, account)?;
+            Ok(membership.is_some_and(|membership| {
+                membership.state == principals::MembershipState::Active
+                    && membership.role.may(crate::access::Permission::ProviderRead)
+            }))
+        })
+        .await
 }
 
 fn origin_of(app: &App, parts: &Parts) -> Origin {

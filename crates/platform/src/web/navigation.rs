@@ -75,7 +75,13 @@ pub fn shell(app: &App, access: &Access, console: NavConsole, title: &str, curre
             .principal
             .as_ref()
             .filter(|principal| principal.account.is_some())
-            .map(|principal| ui::AccountChip::new(principal.name.clone(), principal.email.clone())),
+            .map(|principal| {
+                let mut chip = ui::AccountChip::new(principal.name.clone(), principal.email.clone());
+                if access.staff {
+                    chip.links.push(ui::NavItem::new("Provider console", "/provider"));
+                }
+                chip
+            }),
         csrf: access.csrf.clone(),
         flash: access.flash.clone(),
         console: match console {

@@ -1,0 +1,287 @@
+//! Commands that act on an installation, each a twin of a console's act.
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use super::{CliError, Client, Target, block_on, output};
+
+mod audit;
+mod people;
+
+#[derive(Subcommand)]
+pub enum Act {
+    /// Organizations: create, list, show
+    Organization(Organization),
+    /// Accounts on the server's machine: create, one-time sign-in link
+    Account(people::Account),
+    /// People of an organization: list, import
+    People(people::People),
+    /// Domains: add, list, check, remove
+    Domain(Domain),
+    /// API tokens: create, list, revoke
+    Token(Token),
+    /// The audit log: list, export
+    Audit(audit::Audit),
+    /// The matrix of an organization
+    Matrix(Matrix),
+    /// Drills: probes that attack a control and must fail to get through
+    Drill(Drill),
+}
+
+impl Act {
+    pub fn run(self) -> Result<(), CliError> {
+        match self {
+            Self::Organization(command) => command.run(),
+            Self::Account(command) => command.run(),
+            Self::People(command) => command.run(),
+            Self::Domain(command) => command.run(),
+            Self::Token(command) => command.run(),
+            Self::Audit(command) => command.run(),
+            Self::Matrix(command) => command.run(),
+            Self::Drill(command) => command.run(),
+        }
+    }
+}
+
+/// Opens the target, runs `work`, prints what it gives.
+pub fn with_client<F>(target: &Target, work: F, columns: &[&str]) -> Result<(), CliError>
+where
+    F: AsyncFnOnce(&Client) -> Result<Value, CliError>,
+{
+    let value = block_on(async {
+        let client = Client::open(target).await?;
+        let value = work(&client).await;
+        client.close().await?;
+        value
+    })?;
+    if target.json {
+        println!("{}", serde_json::to_string_pretty(&value).unwrap_or_default());
+        return Ok(());
+    }
+    match value {
+        Value::Array(items) => output::table(&items, columns),
+        Value::Null => println!("done"),
+        item => output::facts(&item),
+    }
+    Ok(())
+}
+
+#[derive(Args)]
+pub struct Organization {
+    #[command(subcommand)]
+    command: OrganizationCommand,
+    #[command(flatten)]
+    target: Target,
+}
+
+#[derive(Subcommand)]
+enum OrganizationCommand {
+    /// Make a customer organization
+    Create {
+        #[arg(long)]
+        name: String,
+        /// Its short name in addresses; made of the name when not said
+        #[arg(long)]
+        slug: Option<String>,
+    },
+    /// All organizations
+    List,
+    /// One organization
+    Show { slug: String },
+}
+
+impl Organization {
+    fn run(self) -> Result<(), CliError> {
+        let Self { command, target } = self;
+        let work = async |client: &Client| match command {
+            OrganizationCommand::Create { name, slug } => {
+                let mut body = json!({ "name": name });
+                if let Some(slug) = slug {
+                    body["slug"] = json!(slug);
+                }
+                client.post("/api/v1/organizations", body).await
+            }
+            OrganizationCommand::List => {
+                client.all("/api/v1/provider/organizations").await.map(Value::Array)
+            }
+            OrganizationCommand::Show { slug } => client.get(&format!("/api/v1/organizations/{slug}")).await,
+        };
+        with_client(&target, work, &["slug", "name", "kind", "state", "created_at"])
+    }
+}
+
+#[derive(Args)]
+pub struct Domain {
+    #[command(subcommand)]
+    command: DomainCommand,
+    /// The organization's slug
+    #[arg(long, global = true, default_value = "")]
+    organization: String,
+    #[command(flatten)]
+    target: Target,
+}
+
+#[derive(Subcommand)]
+enum DomainCommand {
+    /// Add a domain; prints the record to publish
+    Add { name: String },
+    /// All domains of the organization
+    List,
+    /// Look for the proof now
+    Check { name: String },
+    /// Remove a domain
+    Remove { name: String },
+}
+
+/// Refuses a command without the option it needs.
+pub fn need<'a>(value: &'a str, option: &str) -> Result<&'a str, CliError> {
+    if value.is_empty() { Err(CliError::Usage(format!("say which one with --{option}"))) } else { Ok(value) }
+}
+
+impl Domain {
+    fn run(self) -> Result<(), CliError> {
+        let Self { command, organization, target } = self;
+        let base = format!("/api/v1/organizations/{}/domains", need(&organization, "organization")?);
+        let work = async |client: &Client| match command {
+            DomainCommand::Add { name } => client.post(&base, json!({ "name": name })).await,
+            DomainCommand::List => client.all(&base).await.map(Value::Array),
+            DomainCommand::Check { name } => {
+                let id = find_domain(client, &base, &name).await?;
+                client.post(&format!("{base}/{id}/check"), json!({})).await
+            }
+            DomainCommand::Remove { name } => {
+                let id = find_domain(client, &base, &name).await?;
+                client.delete(&format!("{base}/{id}")).await.map(|()| Value::Null)
+            }
+        };
+        with_client(&target, work, &["name", "state", "verified_at", "last_checked_at"])
+    }
+}
+
+async fn find_domain(client: &Client, base: &str, name: &str) -> Result<String, CliError> {
+    let wanted = name.to_lowercase();
+    client
+        .all(base)
+        .await?
+        .iter()
+        .find(|domain| domain["name"] == wanted.as_str())
+        .and_then(|domain| domain["id"].as_str().map(str::to_owned))
+        .ok_or_else(|| CliError::Failed(format!("the organization has no domain `{name}`")))
+}
+
+#[derive(Args)]
+pub struct Token {
+    #[command(subcommand)]
+    command: TokenCommand,
+    /// The organization's slug
+    #[arg(long, global = true, default_value = "")]
+    organization: String,
+    #[command(flatten)]
+    target: Target,
+}
+
+#[derive(Subcommand)]
+enum TokenCommand {
+    /// Make an API token; it is shown this once
+    Create {
+        #[arg(long, default_value = "command line")]
+        name: String,
+        /// What it may do, e.g. responsibilities.read,domains.manage
+        #[arg(long, value_delimiter = ',', required = true)]
+        scopes: Vec<String>,
+        /// How long it works: 12h, 90d
+        #[arg(long, default_value = "90d")]
+        expires: String,
+    },
+    /// All API tokens of the organization
+    List,
+    /// End a token
+    Revoke { id: String },
+}
+
+/// `30m`, `12h`, `90d` in seconds.
+fn seconds(text: &str) -> Result<u64, CliError> {
+    let wrong = || CliError::Usage(format!("`{text}` is no length of time: write 30m, 12h or 90d"));
+    let unit = match text.chars().last() {
+        Some('m') => 60,
+        Some('h') => 3600,
+        Some('d') => 86_400,
+        _ => return Err(wrong()),
+    };
+    let count: u64 = text[..text.len() - 1].parse().map_err(|_| wrong())?;
+    count.checked_mul(unit).ok_or_else(wrong)
+}
+
+impl Token {
+    fn run(self) -> Result<(), CliError> {
+        let Self { command, organization, target } = self;
+        let base = format!("/api/v1/organizations/{}/tokens", need(&organization, "organization")?);
+        if let TokenCommand::Create { name, scopes, expires } = command {
+            let body = json!({ "name": name, "scopes": scopes, "expires_in_seconds": seconds(&expires)? });
+            let json = target.json;
+            let made = block_on(async {
+                let client = Client::open(&target).await?;
+                let made = client.post(&base, body).await;
+                client.close().await?;
+                made
+            })?;
+            if json {
+                println!("{}", serde_json::to_string_pretty(&made).unwrap_or_default());
+            } else {
+                println!("{}", made["token"].as_str().unwrap_or_default());
+            }
+            return Ok(());
+        }
+        let work = async |client: &Client| match command {
+            TokenCommand::Revoke { id } => client.delete(&format!("{base}/{id}")).await.map(|()| Value::Null),
+            _ => client.all(&base).await.map(Value::Array),
+        };
+        with_client(&target, work, &["id", "name", "scopes", "expires_at", "last_used_at"])
+    }
+}
+
+#[derive(Args)]
+pub struct Matrix {
+    /// The organization's slug
+    #[arg(long)]
+    organization: String,
+    #[command(flatten)]
+    target: Target,
+}
+
+impl Matrix {
+    fn run(self) -> Result<(), CliError> {
+        let Self { organization, target } = self;
+        let work = async |client: &Client| {
+            let matrix = client.get(&format!("/api/v1/organizations/{organization}/matrix")).await?;
+            // An array of rows, as scripts expect it; the summary stands in the API's answer.
+            Ok(matrix["rows"].clone())
+        };
+        with_client(&target, work, &["id", "side", "state", "since", "must_act", "title"])
+    }
+}
+
+#[derive(Args)]
+pub struct Drill {
+    #[command(subcommand)]
+    command: DrillCommand,
+    #[command(flatten)]
+    target: Target,
+}
+
+#[derive(Subcommand)]
+enum DrillCommand {
+    /// Run the drills of these rows, or all of them
+    Run { rows: Vec<String> },
+}
+
+impl Drill {
+    fn run(self) -> Result<(), CliError> {
+        let Self { command: DrillCommand::Run { rows }, target } = self;
+        let work = async |client: &Client| {
+            let report = client.post("/api/v1/provider/drills", json!({ "rows": rows })).await?;
+            Ok(report["drills"].clone())
+        };
+        with_client(&target, work, &["row", "passed", "detail"])
+    }
+}

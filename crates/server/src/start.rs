@@ -1,0 +1,86 @@
+//! Puts the program together: configuration, store, keys, services, areas.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use platform::App;
+use platform::app::{AppBuilder, AppParts};
+use platform::config::Config;
+use platform::ctx::Random;
+use platform::db::Db;
+use platform::time::Clock;
+use platform::web::Authenticate;
+use platform::{mail, outbound, secrets};
+
+/// Why the program cannot start: one sentence with the cure each.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Db(#[from] platform::db::DbError),
+    #[error(transparent)]
+    Secrets(#[from] secrets::SecretsError),
+    #[error(transparent)]
+    Mail(#[from] mail::MailError),
+    #[error(transparent)]
+    Outbound(#[from] outbound::OutboundError),
+    #[error(transparent)]
+    Serve(#[from] platform::web::serve::ServeError),
+    #[error("cannot use the data folder `{path}`: {reason}")]
+    DataFolder { path: String, reason: String },
+    #[error("cannot read `{path}`: {reason}")]
+    File { path: String, reason: String },
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// What differs between a server, a command on the server's machine, and the demo.
+pub struct Options {
+    pub clock: Clock,
+    pub random: Random,
+    pub authenticate: Arc<dyn Authenticate>,
+}
+
+/// Opens the store and its keys, and builds the app.
+pub async fn build(config: Config, options: Options) -> Result<App, StartError> {
+    build_with(config, options, |builder| builder).await
+}
+
+/// As [`build`], with more services.
+pub async fn build_with(
+    config: Config,
+    options: Options,
+    more: impl FnOnce(AppBuilder) -> AppBuilder,
+) -> Result<App, StartError> {
+    make_folder(&config.data_dir)?;
+    let db = Db::open(&config.database).await?;
+    let records = secrets::records::load(&db).await?;
+    let (keyring, new) =
+        secrets::open_keyring(&config.master_key, &records, options.clock.now(), &options.random)?;
+    if !new.is_empty() {
+        secrets::records::save(&db, new).await?;
+    }
+    let transport = mail::Transport::from_config(&config)?;
+    let client = outbound::Outbound::from_config(&config)?;
+    let dns = outbound::dns::Dns::from_config(&config)?;
+    let pool = users::passwords::PasswordPool::start(config.password);
+    let prover = users::domains::proof::production(client.clone(), dns, config.https_proof_port);
+    let parts = AppParts {
+        config,
+        db,
+        clock: options.clock,
+        random: options.random,
+        keyring,
+        areas: crate::AREAS.to_vec(),
+        authenticate: options.authenticate,
+    };
+    let builder =
+        AppBuilder::new(parts).service(transport).service(client).service(pool).service(prover);
+    Ok(more(builder).build())
+}
+
+fn make_folder(path: &Path) -> Result<(), StartError> {
+    std::fs::create_dir_all(path).map_err(|error| StartError::DataFolder {
+        path: path.display().to_string(),
+        reason: format!("{error}; choose another with `--data DIR`"),
+    })
+}

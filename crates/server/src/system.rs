@@ -1,0 +1,108 @@
+//! The program about itself: health, readiness, metrics, the OpenAPI file, static files, where `/` leads, the virtual
+//! clock of tests.
+
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use platform::db::DbError;
+use platform::web::extract::{Json, Query};
+use platform::web::routes::{self, Limit, Openness, Routes};
+use platform::web::{self, Access, Problem, assets, openapi};
+use platform::{App, Area, principals};
+use serde::Deserialize;
+
+pub mod jobs_page;
+
+pub static AREA: Area = Area {
+    name: "system",
+    routes,
+    jobs: &[],
+    schedules: &[],
+    evidence: &[],
+    navigation: jobs_page::NAVIGATION,
+    tasks: &[],
+};
+
+fn routes() -> Routes {
+    let open = Openness::Public;
+    Routes::new()
+        .add(routes::get("/", "home.show", open, home))
+        .add(routes::get("/healthz", "health.live", open, healthz).plain().limit(Limit::None))
+        .add(routes::get("/readyz", "health.ready", open, readyz).plain().limit(Limit::None))
+        .add(routes::get("/metrics", "metrics.get", open, metrics).plain().limit(Limit::None))
+        .add(routes::get("/openapi.json", "openapi.get", open, openapi_file).plain())
+        .add(routes::get(assets::ROUTE, "asset.get", open, assets::serve).plain().limit(Limit::None))
+        .add(
+            routes::post("/test/clock/advance", "test_clock.advance", open, advance)
+                .plain()
+                .limit(Limit::None)
+                .records_nothing("moves the virtual clock of a test installation"),
+        )
+        .merge(jobs_page::routes())
+}
+
+/// Leads where the caller belongs: the provider's console, the organization's matrix, the account, or sign-in.
+async fn home(State(app): State<App>, access: Access) -> web::Result {
+    let Ok(account) = access.account() else { return web::see_other("/sign-in") };
+    let memberships = app.db().read(move |tx| principals::memberships_of(tx, account)).await?;
+    let active = memberships
+        .iter()
+        .filter(|(_, membership)| membership.state == principals::MembershipState::Active)
+        .filter(|(_, membership)| membership.role != platform::access::Role::Member);
+    let mut to = "/account".to_owned();
+    for (organization, _) in active {
+        if organization.kind == principals::OrganizationKind::Provider {
+            return web::see_other("/provider");
+        }
+        if to == "/account" {
+            to = format!("/o/{}", organization.slug);
+        }
+    }
+    web::see_other(&to)
+}
+
+/// The process runs.
+async fn healthz() -> &'static str {
+    "ok\n"
+}
+
+/// The process can do its work: the store answers and no drain has begun.
+async fn readyz(State(app): State<App>) -> web::Result {
+    if app.draining() {
+        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "draining", "Shutting down"));
+    }
+    app.db().read(|tx| principals::provider(tx).map(|_| ())).await.map_err(|error: DbError| {
+        tracing::error!(%error, "not ready");
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "store-unavailable", "The store does not answer")
+    })?;
+    Ok("ready\n".into_response())
+}
+
+/// The exporter's handle, set once by `serve`.
+pub struct Metrics(pub metrics_exporter_prometheus::PrometheusHandle);
+
+/// Prometheus text. Only for callers on this machine or a trusted proxy's network: figures about load are nobody
+/// else's business.
+async fn metrics(State(app): State<App>, access: Access) -> web::Result {
+    let near = access.ctx.origin.ip.is_none_or(|ip| ip.is_loopback() || app.config().trusts_proxy(ip));
+    let exporter = app.find_service::<Metrics>().filter(|_| near);
+    let Some(exporter) = exporter else { return Err(Problem::not_found("page")) };
+    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], exporter.0.render()).into_response())
+}
+
+async fn openapi_file(State(app): State<App>) -> web::Result {
+    Ok(Json(openapi::document(&app)).into_response())
+}
+
+#[derive(Deserialize)]
+struct Advance {
+    seconds: u64,
+}
+
+/// Only with `--test-clock`; otherwise there is no such page.
+async fn advance(State(app): State<App>, Query(by): Query<Advance>) -> web::Result {
+    if !app.config().test_clock || !app.clock().advance(std::time::Duration::from_secs(by.seconds)) {
+        return Err(Problem::not_found("page"));
+    }
+    Ok(Json(serde_json::json!({ "now": app.clock().now() })).into_response())
+}
