@@ -110,26 +110,31 @@ impl PersonalField {
     pub fn hash(&self) -> Hash {
         match &self.content {
             FieldContent::Clear { salt, value } => {
-                field_hash(&mut Vec::new(), salt, self.name.as_bytes(), value.as_bytes())
+                let mut buffer = Vec::with_capacity(128);
+                start_field(&mut buffer, salt, self.name.as_bytes());
+                push_text(&mut buffer, value.as_bytes());
+                sha256(&buffer)
             }
             FieldContent::Redacted { hash } => *hash,
         }
     }
 }
 
-pub(crate) fn field_hash(buffer: &mut Vec<u8>, salt: &[u8; 16], name: &[u8], value: &[u8]) -> Hash {
+/// Everything that a field hash covers before the value.
+pub(crate) fn start_field(buffer: &mut Vec<u8>, salt: &[u8; 16], name: &[u8]) {
     buffer.clear();
     buffer.push(FIELD);
     buffer.extend_from_slice(salt);
-    for text in [name, value] {
-        buffer.extend_from_slice(&(text.len() as u64).to_be_bytes());
-        buffer.extend_from_slice(text);
-    }
-    sha256(buffer)
+    push_text(buffer, name);
+}
+
+fn push_text(buffer: &mut Vec<u8>, text: &[u8]) {
+    buffer.extend_from_slice(&(text.len() as u64).to_be_bytes());
+    buffer.extend_from_slice(text);
 }
 
 /// Writes the prefix of RFC 6962 and the leaf bytes after it, so that the hash is one pass over one buffer.
-pub(crate) struct LeafWriter<'b>(pub(crate) &'b mut Vec<u8>);
+pub(crate) struct LeafWriter<'b>(&'b mut Vec<u8>);
 
 impl<'b> LeafWriter<'b> {
     pub(crate) fn start(buffer: &'b mut Vec<u8>, organization: &[u8; 16], sequence: u64, at_us: i64) -> Self {
@@ -141,16 +146,15 @@ impl<'b> LeafWriter<'b> {
         Self(buffer)
     }
 
-    pub(crate) fn count(&mut self, count: usize) {
+    fn count(&mut self, count: usize) {
         self.0.extend_from_slice(&(count as u64).to_be_bytes());
     }
 
-    pub(crate) fn text(&mut self, text: &str) {
-        self.count(text.len());
-        self.0.extend_from_slice(text.as_bytes());
+    fn text(&mut self, text: &str) {
+        push_text(self.0, text.as_bytes());
     }
 
-    pub(crate) fn hash(&mut self, hash: &Hash) {
+    fn hash(&mut self, hash: &Hash) {
         self.0.extend_from_slice(hash);
     }
 }

@@ -12,6 +12,7 @@
 
 pub mod checkpoint;
 pub mod entry;
+pub mod export;
 pub mod key;
 pub mod proof;
 pub mod tiles;
@@ -19,6 +20,7 @@ pub mod tree;
 
 pub use checkpoint::{Checkpoint, CheckpointError};
 pub use entry::{Entry, FieldContent, PersonalField};
+pub use export::{Damage, ExportError, ExportHeader, ExportWriter, Verified, verify_export};
 pub use key::{KeyError, SigningKey, VerifyKey};
 pub use proof::{
     NodeSource, ProofError, consistency_proof, inclusion_proof, verify_consistency, verify_inclusion,
