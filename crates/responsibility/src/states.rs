@@ -107,6 +107,21 @@ impl std::fmt::Display for CellState {
     }
 }
 
+impl From<CellState> for platform::web::ui::State {
+    fn from(state: CellState) -> Self {
+        match state {
+            CellState::Held => Self::Held,
+            CellState::Gap => Self::Gap,
+            CellState::Stale => Self::Stale,
+            CellState::Blocked => Self::Blocked,
+            CellState::Accepted => Self::Accepted,
+            CellState::Attested => Self::Attested,
+            CellState::NotApplicable => Self::NotApplicable,
+            CellState::Unknown => Self::Unknown,
+        }
+    }
+}
+
 /// A [`Fact`] as a cell keeps it: the same, but readable back from storage.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RecordedFact {

@@ -40,10 +40,10 @@ impl Period {
             && other.to.is_none_or(|to| self.from < to)
     }
 
-    /// What is left of this period before and after `cut`.
+    /// What is left of this period before and after `cut`, which overlaps it.
     fn without(&self, cut: &Period) -> impl Iterator<Item = Period> + use<> {
-        let before = Period::between(self.from, self.to.map_or(cut.from, |to| to.min(cut.from)));
-        let after = cut.to.map(|end| Period { from: self.from.max(end), to: self.to });
+        let before = Period::between(self.from, cut.from);
+        let after = cut.to.map(|end| Period { from: end, to: self.to });
         [Some(before), after].into_iter().flatten().filter(|rest| !rest.is_empty())
     }
 }

@@ -36,6 +36,7 @@ fn codes_round_trip_through_text_and_json() {
     for state in CellState::ALL {
         assert_eq!(CellState::parse(state.as_str()), Some(state));
         assert_eq!(serde_json::to_value(state).unwrap(), state.as_str());
+        assert_eq!(platform::web::ui::State::from(state).code(), state.as_str());
     }
     for basis in Basis::ALL {
         assert_eq!(Basis::parse(basis.as_str()), Some(basis));

@@ -121,6 +121,15 @@ fn what_was_it_then_and_what_did_we_know() {
 }
 
 #[test]
+fn neighbours_are_left_alone() {
+    let mut history = History::default();
+    history.correct(Period::between(at(0), at(10)), 1, at(50)).unwrap();
+    history.correct(Period::between(at(20), at(30)), 3, at(50)).unwrap();
+    let between = plan(history.versions(), Period::between(at(10), at(20)), 2, at(60)).unwrap();
+    assert_eq!((between.close.len(), between.insert.len()), (0, 1));
+}
+
+#[test]
 fn empty_stretches_and_knowledge_out_of_order_are_refused() {
     let mut history = History::default();
     history.append(1, at(10)).unwrap();
