@@ -60,10 +60,23 @@ postgres_options() {
   export KC_DB_URL="jdbc:postgresql://$place"
 }
 
+# Not local to serve_inside: its exit trap runs after it, and needs them.
+pid=
+work=
+halt() {
+  [ -z "$pid" ] || kill "$pid" 2>/dev/null || true
+  [ -z "$pid" ] || wait "$pid" 2>/dev/null || true
+  pid=
+}
+clear_up() {
+  halt
+  [ -z "$work" ] || rm -rf "$work" "$HOME_DIR/data/import"
+}
+
 # Runs inside tools/with-postgres.sh.
 serve_inside() {
   local realm=$1 memory=$2 iterations=$3 server_core=$4
-  local port management started pid work
+  local port management started
   port=$(free_port)
   management=$(free_port)
   while [ "$management" = "$port" ]; do management=$(free_port); done
@@ -85,10 +98,6 @@ serve_inside() {
       --spi-password-hashing--argon2--parallelism=1 >>"$work/log" 2>&1 </dev/null &
     pid=$!
   }
-  halt() {
-    kill "$pid" 2>/dev/null || true
-    wait "$pid" 2>/dev/null || true
-  }
   # kc.sh stays as the parent of the Java process; it passes signals on, but its memory is not Keycloak's.
   java_of() { pgrep --parent "$1" java || die "Keycloak's start script has no Java process"; }
   await_ready() {
@@ -101,7 +110,7 @@ serve_inside() {
     done
     die "Keycloak was not ready after 5 minutes"
   }
-  trap 'halt; rm -rf "$work" "$HOME_DIR/data/import"' EXIT
+  trap clear_up EXIT
   # First start: schema and import. Second start: what is measured, with warm tables and no import.
   launch --import-realm
   await_ready

@@ -21,6 +21,8 @@ import (
 	"math"
 	"os"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -127,6 +129,9 @@ func run(ctx context.Context, s settings) (*result, error) {
 	if err := shutdown(ctx); err != nil {
 		return nil, err
 	}
+	if err := s.verify(ctx, reader); err != nil {
+		return nil, err
+	}
 	return &result{
 		Peer:              "tessera v1.0.4 posix",
 		Entries:           s.entries,
@@ -141,6 +146,20 @@ func run(ctx context.Context, s settings) (*result, error) {
 		IncludedMsP99:     percentile(load.included, 0.99),
 		IncludedSamples:   len(load.included),
 	}, nil
+}
+
+// verify says whether the published checkpoint covers every entry: a rate counts only what is in the log.
+func (s settings) verify(ctx context.Context, reader tessera.LogReader) error {
+	checkpoint, err := reader.ReadCheckpoint(ctx)
+	if err != nil {
+		return err
+	}
+	// C2SP tlog-checkpoint: origin, size, root, a line each.
+	lines := strings.SplitN(string(checkpoint), "\n", 3)
+	if len(lines) < 3 || lines[1] != strconv.Itoa(s.entries) {
+		return fmt.Errorf("the checkpoint is not of %d entries: %q", s.entries, checkpoint)
+	}
+	return nil
 }
 
 type load struct {

@@ -14,6 +14,7 @@ use crate::error::{BenchError, Result};
 use crate::hashing::HashCost;
 use crate::setup::Setup;
 
+mod audit;
 mod error;
 mod hashing;
 mod histogram;
@@ -30,16 +31,19 @@ mod round;
 mod setup;
 
 #[derive(Parser)]
-#[command(about = "Measures Bailiwick beside its peers and the machine's limits")]
+#[command(
+    about = "Measures Bailiwick beside its peers and the machine's limits",
+    args_conflicts_with_subcommands = true
+)]
 struct Arguments {
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
+    #[command(flatten)]
+    run: Run,
 }
 
 #[derive(Subcommand)]
 enum Command {
-    /// Measures lines and prints the table; fails when a bound is missed or a figure missing.
-    Run(Run),
     /// Measures the machine's limits alone.
     Limits(Place),
     /// Writes a Keycloak realm to standard output.
@@ -120,14 +124,27 @@ enum Probe {
         #[arg(long)]
         folder: PathBuf,
     },
+    AuditAppend {
+        #[arg(long)]
+        folder: PathBuf,
+        #[arg(long)]
+        events: u64,
+        #[arg(long)]
+        writers: u64,
+        #[arg(long)]
+        batch: u64,
+    },
 }
 
 fn main() -> ExitCode {
-    let done = match Arguments::parse().command {
-        Command::Run(arguments) => run(&arguments),
-        Command::Limits(place) => limits(&place).map(|()| true),
-        Command::Realm { users, cost } => print_realm(users, &cost).map(|()| true),
-        Command::Probe { millis, probe } => print_probe(Duration::from_millis(millis), &probe).map(|()| true),
+    let arguments = Arguments::parse();
+    let done = match arguments.command {
+        None => run(&arguments.run),
+        Some(Command::Limits(place)) => limits(&place).map(|()| true),
+        Some(Command::Realm { users, cost }) => print_realm(users, &cost).map(|()| true),
+        Some(Command::Probe { millis, probe }) => {
+            print_probe(Duration::from_millis(millis), &probe).map(|()| true)
+        }
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,
@@ -146,7 +163,7 @@ fn setup(place: &Place, rounds: usize, quick: bool) -> Result<Setup> {
     Setup::new(root, &disk, rounds.max(1), quick, (place.server_core, place.load_core))
 }
 
-/// Whether every bound of every line was met.
+/// Measures lines and prints the table; gives whether every bound of every line was met.
 fn run(arguments: &Run) -> Result<bool> {
     let setup = setup(&arguments.place, arguments.rounds, arguments.quick)?;
     process::pin_self(setup.load_core)?;
@@ -165,7 +182,7 @@ fn run(arguments: &Run) -> Result<bool> {
     }
     let numbers: String = lines.iter().map(|line| format!(" {line}")).collect();
     let command = format!("./bench{}{numbers}", if arguments.quick { " --quick" } else { "" });
-    let table = report::markdown(&command, &process::machine(), &rows);
+    let table = report::markdown(&command, &process::machine(), setup.disturbance(), &rows);
     println!("{table}");
     if arguments.write {
         report::write_between_markers(&setup.root.join("docs/benchmarks.md"), &table)?;
@@ -196,11 +213,17 @@ fn print_realm(users: u64, cost: &Cost) -> Result<()> {
 }
 
 fn print_probe(lasting: Duration, probe: &Probe) -> Result<()> {
+    if let Probe::AuditAppend { folder, events, writers, batch } = probe {
+        let load = audit::Load { events: *events, writers: *writers, events_per_write: (*batch).max(1) };
+        println!("{}", serde_json::to_string(&audit::append(folder, load)?)?);
+        return Ok(());
+    }
     let figure = match probe {
         Probe::Argon2(cost) => probe::argon2(cost.get(), lasting),
         Probe::Fdatasync { folder } => probe::fdatasync(folder, lasting),
         Probe::SqliteTransactions { folder } => probe::sqlite_transactions(folder, lasting),
         Probe::SqliteRows { folder } => probe::sqlite_rows(folder, lasting),
+        Probe::AuditAppend { .. } => return Err(product::missing("it prints its own figures")),
     };
     println!("{}", figure?);
     Ok(())

@@ -102,6 +102,44 @@ fn resident_kib(status: &str) -> Option<f64> {
     line.trim().strip_suffix("kB")?.trim().parse().ok()
 }
 
+/// Busy and total clock ticks of some cores since the machine started.
+#[derive(Clone, Copy)]
+pub struct CoreTicks {
+    busy: u64,
+    total: u64,
+}
+
+impl CoreTicks {
+    pub fn now(cores: [u32; 2]) -> Result<Self> {
+        let stat = std::fs::read_to_string("/proc/stat").map_err(BenchError::io("reading /proc/stat"))?;
+        Ok(core_ticks(&stat, cores))
+    }
+
+    /// The share of the time since `earlier` in which the cores worked, or were kept by another guest.
+    pub fn busy_since(self, earlier: Self) -> f64 {
+        let total = self.total.saturating_sub(earlier.total).max(1);
+        self.busy.saturating_sub(earlier.busy) as f64 / total as f64
+    }
+}
+
+/// proc(5): user nice system idle iowait irq softirq steal; what follows is counted in them already.
+fn core_ticks(stat: &str, cores: [u32; 2]) -> CoreTicks {
+    let mut sum = CoreTicks { busy: 0, total: 0 };
+    for line in stat.lines() {
+        let mut words = line.split_whitespace();
+        let name = words.next().unwrap_or_default();
+        if !cores.iter().any(|core| name == format!("cpu{core}")) {
+            continue;
+        }
+        let ticks: Vec<u64> = words.take(8).map(|word| word.parse().unwrap_or(0)).collect();
+        let total: u64 = ticks.iter().sum();
+        let idle: u64 = ticks.iter().skip(3).take(2).sum();
+        sum.total += total;
+        sum.busy += total - idle;
+    }
+    sum
+}
+
 /// What `/proc/cpuinfo` calls the processor, with the number of cores: enough to tell two tables apart.
 pub fn machine() -> String {
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
@@ -136,6 +174,17 @@ mod tests {
     fn a_program_that_ends_early_is_an_error() {
         assert!(Served::start::<serde_json::Value>(Command::new("sh").args(["-c", "exit 3"])).is_err());
         assert!(output(Command::new("sh").args(["-c", "exit 3"])).is_err());
+    }
+
+    #[test]
+    fn a_cores_work_is_all_but_idle_and_waiting_for_the_disk() {
+        let before = core_ticks(
+            "cpu 9 9 9 9 9 9 9 9\ncpu0 10 0 10 100 20 0 0 0 0 0\ncpu1 0 0 0 0 0 0 0 0 0 0",
+            [0, 1],
+        );
+        let after =
+            core_ticks("cpu0 15 0 10 110 25 0 0 5 0 0\ncpu1 0 0 0 75 0 0 0 0 0 0\ncpu2 99 9 9 9", [0, 1]);
+        assert!((after.busy_since(before) - 0.1).abs() < 1e-9, "{}", after.busy_since(before));
     }
 
     #[test]

@@ -121,8 +121,17 @@ pub fn number(figure: f64) -> String {
     if figure < 0.0 { format!("-{text}") } else { text }
 }
 
-pub fn markdown(command: &str, machine: &str, rows: &[Row]) -> String {
-    let mut text = format!("`{command}` on {machine}\n\n");
+/// Above this the cores were not ours, and ratios of a run are not to be believed.
+pub const DISTURBANCE_MAX: f64 = 0.05;
+
+pub fn markdown(command: &str, machine: &str, disturbance: f64, rows: &[Row]) -> String {
+    let percent = number((disturbance * 100.0).round());
+    let mut text =
+        format!("`{command}` on {machine}; other programs used at most {percent} % of the two cores");
+    if disturbance > DISTURBANCE_MAX {
+        text.push_str(". **Disturbed: run again on a quiet machine before believing a ratio**");
+    }
+    text.push_str("\n\n");
     text.push_str("| line | operation | ours | peer | limit | ratios and bounds | met |\n|---|---|---|---|---|---|---|\n");
     for row in rows {
         let cells = row.cells().map(|cell| cell.replace('|', "\\|").replace('\n', " "));
@@ -171,7 +180,8 @@ mod tests {
         assert!(row(Ok(74.0), Bound::AtMost(5.0)).met());
         let missing = row(Err("no server".to_owned()), Bound::AtLeast(5.0));
         assert!(!missing.met());
-        let text = markdown("./bench 1", "a machine", &[missing]);
+        let text = markdown("./bench 1", "a machine", 0.2, &[missing]);
+        assert!(text.contains("20 %") && text.contains("Disturbed"), "{text}");
         assert!(text.contains("not measured: no server"), "{text}");
         assert!(text.contains("**no**"), "{text}");
         let mut nothing_asked = row(Ok(1.0), Bound::AtLeast(0.0));

@@ -17,13 +17,17 @@ impl<'a> Subject<'a> {
 /// The figures of one subject over all rounds, or why there are none.
 pub type Figures = Result<Vec<f64>>;
 
-/// A subject that fails once is not asked again; the others go on.
-pub fn interleave(rounds: usize, subjects: &mut [Subject<'_>]) -> Vec<Figures> {
+/// A subject that fails once is not asked again; the others go on. `before` runs before each measurement.
+pub fn interleave(
+    rounds: usize,
+    subjects: &mut [Subject<'_>],
+    before: impl Fn() -> Result<()>,
+) -> Vec<Figures> {
     let mut figures: Vec<Figures> = subjects.iter().map(|_| Ok(Vec::new())).collect();
     for round in 1..=rounds {
         for (subject, figures) in subjects.iter_mut().zip(&mut figures) {
             let Ok(taken) = figures else { continue };
-            match (subject.measure)() {
+            match before().and_then(|()| (subject.measure)()) {
                 Ok(figure) => {
                     eprintln!("  round {round}/{rounds} {}: {}", subject.name, crate::report::number(figure));
                     taken.push(figure);
@@ -74,7 +78,7 @@ mod tests {
                 if calls == 2 { Err(BenchError::NotMeasured("gone".to_owned())) } else { Ok(2.0) }
             }),
         ];
-        let figures = interleave(3, &mut subjects);
+        let figures = interleave(3, &mut subjects, || Ok(()));
         drop(subjects);
         assert_eq!(*order.borrow(), "ababa");
         assert_eq!(median(&figures[0]), Ok(1.0));

@@ -1,13 +1,19 @@
 //! How a run is made: rounds, cores, folders.
 
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use serde::de::DeserializeOwned;
 use tempfile::TempDir;
 
+use crate::audit::{AppendRun, Load};
 use crate::error::{BenchError, Result};
 use crate::hashing::HashCost;
-use crate::process;
+use crate::load::pause;
+use crate::process::{self, CoreTicks};
+
+const LOOK: Duration = Duration::from_millis(300);
 
 pub struct Setup {
     /// The repository's root: `bench-peers/`, `docs/`, `target/` are found from it.
@@ -19,6 +25,8 @@ pub struct Setup {
     pub server_core: u32,
     pub load_core: u32,
     work: TempDir,
+    /// The most that other programs used of the two cores when nothing of ours was under load.
+    disturbance: Cell<f64>,
 }
 
 impl Setup {
@@ -27,7 +35,22 @@ impl Setup {
         let work = tempfile::Builder::new().prefix("bailiwick-bench.").tempdir_in(disk);
         let work = work.map_err(BenchError::io(format!("making a folder in {}", disk.display())))?;
         let round = Duration::from_secs(if quick { 3 } else { 10 });
-        Ok(Self { root, rounds, round, quick, server_core: cores.0, load_core: cores.1, work })
+        let (server_core, load_core) = cores;
+        Ok(Self { root, rounds, round, quick, server_core, load_core, work, disturbance: Cell::new(0.0) })
+    }
+
+    /// Looks, before a measurement, how busy the two cores are without it.
+    pub fn look_around(&self) -> Result<()> {
+        let cores = [self.server_core, self.load_core];
+        let before = CoreTicks::now(cores)?;
+        pause(LOOK);
+        let busy = CoreTicks::now(cores)?.busy_since(before);
+        self.disturbance.set(self.disturbance.get().max(busy));
+        Ok(())
+    }
+
+    pub fn disturbance(&self) -> f64 {
+        self.disturbance.get()
     }
 
     pub fn work(&self) -> &Path {
@@ -38,8 +61,26 @@ impl Setup {
         std::env::var_os("BAILIWICK_TOOLS").map_or_else(|| self.root.join(".tools"), PathBuf::from)
     }
 
+    /// Appends to the audit ledger, in a process of its own on the server's core.
+    pub fn audit_append(&self, load: Load) -> Result<AppendRun> {
+        let folder = self.work().to_string_lossy();
+        let [events, writers, batch] =
+            [load.events, load.writers, load.events_per_write].map(|n| n.to_string());
+        self.probe(&[
+            "audit-append",
+            "--folder",
+            &folder,
+            "--events",
+            &events,
+            "--writers",
+            &writers,
+            "--batch",
+            &batch,
+        ])
+    }
+
     /// Runs a probe of this program on the server's core.
-    fn probe(&self, arguments: &[&str]) -> Result<f64> {
+    fn probe<T: DeserializeOwned>(&self, arguments: &[&str]) -> Result<T> {
         let program = std::env::current_exe().map_err(BenchError::io("finding this program"))?;
         let mut command = process::pinned(self.server_core, program);
         let millis = self.round.as_millis().min(5_000).to_string();
