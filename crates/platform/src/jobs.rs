@@ -16,8 +16,6 @@ use crate::params;
 use crate::time::Timestamp;
 
 pub(crate) mod sql;
-#[cfg(test)]
-mod tests;
 
 /// How long a node may work on a job before another one takes it over.
 const LEASE: Duration = Duration::from_secs(120);
@@ -255,4 +253,10 @@ pub fn list(tx: &mut crate::db::ReadTx, limit: u32) -> Result<Vec<JobView>, DbEr
             last_error: row.get(5)?,
         })
     })
+}
+
+/// Leases what is due and forgets it, as a node does that dies: for the test of take-over.
+#[doc(hidden)]
+pub fn lease_for_test(tx: &mut Tx, now: Timestamp) -> Result<usize, DbError> {
+    Ok(tx.list(&sql::LEASE, params![now, now.plus(LEASE), BATCH], read_leased)?.len())
 }

@@ -145,6 +145,11 @@ pub fn organization(tx: &mut ReadTx, id: OrganizationId) -> Result<Option<Organi
     tx.first(&sql::ORGANIZATION, params![id])?.as_ref().map(read_organization).transpose()
 }
 
+/// As [`organization`], and nobody else changes it until this transaction ends.
+pub fn organization_for_update(tx: &mut Tx, id: OrganizationId) -> Result<Option<Organization>, DbError> {
+    tx.first(&sql::ORGANIZATION_FOR_UPDATE, params![id])?.as_ref().map(read_organization).transpose()
+}
+
 pub fn organization_by_slug(tx: &mut ReadTx, slug: &str) -> Result<Option<Organization>, DbError> {
     tx.first(&sql::ORGANIZATION_BY_SLUG, params![slug])?.as_ref().map(read_organization).transpose()
 }

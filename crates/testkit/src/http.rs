@@ -170,10 +170,11 @@ impl Client {
         if let Some(token) = &self.token {
             request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
         }
-        for (name, value) in &self.headers {
-            request = request.header(name, value);
-        }
         let mut request = request.body(Body::from(body)).expect("a request");
+        for (name, value) in &self.headers {
+            let name = axum::http::HeaderName::try_from(name).expect("a header's name");
+            request.headers_mut().insert(name, value.parse().expect("a header's value"));
+        }
         request.extensions_mut().insert(platform::web::guard::Peer(SocketAddr::new(self.ip, 40_000)));
         let response = self.router.clone().oneshot(request).await.expect("the router answers");
         let (parts, body) = response.into_parts();

@@ -6,6 +6,9 @@ crate::statements! {
          on conflict do nothing";
     pub(super) ORGANIZATION: Platform =
         "select id, slug, name, kind, state, created_at from organizations where id = $1";
+    pub(super) ORGANIZATION_FOR_UPDATE: Platform =
+        "select id, slug, name, kind, state, created_at from organizations where id = $1",
+        postgres "select id, slug, name, kind, state, created_at from organizations where id = $1 for update";
     pub(super) ORGANIZATION_BY_SLUG: Platform =
         "select id, slug, name, kind, state, created_at from organizations where slug = $1";
     pub(super) PROVIDER: Platform =

@@ -1,0 +1,21 @@
+//! The platform on both databases, through its public face.
+
+mod events;
+mod feed;
+mod guard;
+mod jobs;
+mod store;
+
+use platform::Area;
+use platform::web::routes::Routes;
+
+/// An area with nothing in it.
+pub static EMPTY: Area = Area {
+    name: "empty",
+    routes: Routes::new,
+    jobs: &[],
+    schedules: &[],
+    evidence: &[],
+    navigation: &[],
+    tasks: &[],
+};
