@@ -14,6 +14,7 @@ pub mod evidence;
 pub mod feed;
 pub mod ids;
 pub mod jobs;
+pub mod log;
 pub mod mail;
 pub mod outbound;
 pub mod principals;

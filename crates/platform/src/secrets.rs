@@ -70,7 +70,9 @@ pub enum SecretsError {
     Malformed { path: PathBuf },
     #[error("cannot write the master key file `{path}`: {reason}")]
     Unwritable { path: PathBuf, reason: std::io::Error },
-    #[error("the keys in the store were wrapped by another master key: use the master key file of this installation")]
+    #[error(
+        "the keys in the store were wrapped by another master key: use the master key file of this installation"
+    )]
     WrongMasterKey,
     #[error("the store holds no key to seal with: its table of keys was emptied; restore it from a backup")]
     NoKeys,

@@ -24,7 +24,8 @@ proptest! {
     ) {
         let keyring = Keyring::for_tests();
         let sealed = keyring.seal("mail", &context, &plaintext, &Random::System).unwrap();
-        prop_assert_eq!(keyring.open("mail", &context, &sealed).ok().unwrap().expose(), &plaintext);
+        let opened = keyring.open("mail", &context, &sealed).ok().unwrap();
+        prop_assert_eq!(opened.expose(), &plaintext);
         let mut changed = sealed.clone();
         changed[at.index(sealed.len())] ^= 1 << bit;
         prop_assert!(refused(keyring.open("mail", &context, &changed)));

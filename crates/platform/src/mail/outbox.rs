@@ -1,0 +1,173 @@
+//! The outbox: mails wait in the store until they are delivered.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Mailer, Message, Stamp, sql};
+use crate::app::App;
+use crate::ctx::Ctx;
+use crate::db::{DbError, ReadTx, Tx};
+use crate::ids::{Id, OrganizationId};
+use crate::jobs::{self, JobError, JobFuture, JobKind, NewJob, Run, Schedule};
+use crate::params;
+use crate::secrets::{Keyring, SecretsError};
+use crate::time::{DAY, Timestamp};
+
+crate::id! {
+    /// A mail in the outbox; its `Message-ID`, too.
+    MailId
+}
+
+const PURPOSE: &str = "mail";
+const SEND: &str = "mail.send";
+const PURGE: &str = "mail.purge";
+/// With the backoff of jobs, about 13 hours: long enough for a mail server to be repaired over night.
+const ATTEMPTS_MAX: u32 = 22;
+/// Delivered and failed mails stay visible this long.
+const KEPT: Duration = Duration::from_secs(30 * 86_400);
+
+/// What delivers mail and clears the outbox.
+pub const JOBS: &[JobKind] = &[
+    JobKind { name: SEND, attempts_max: ATTEMPTS_MAX, run: run_send },
+    JobKind { name: PURGE, attempts_max: 3, run: run_purge },
+];
+pub const SCHEDULES: &[Schedule] = &[Schedule { kind: PURGE, every: DAY }];
+
+#[derive(Serialize, Deserialize)]
+struct Payload {
+    mail: MailId,
+}
+
+/// What is sealed: everything of a mail but its recipient.
+#[derive(Serialize, Deserialize)]
+struct Body {
+    subject: String,
+    text: String,
+    html: Option<String>,
+}
+
+/// Puts a mail into the outbox with the transaction: it is sent exactly if the transaction commits.
+pub fn enqueue(
+    keyring: &Keyring,
+    ctx: &Ctx,
+    tx: &mut Tx,
+    organization: Option<OrganizationId>,
+    message: &Message,
+) -> Result<(), DbError> {
+    let fail = |message: String| DbError::Other { statement: "mail::enqueue", message };
+    let id: MailId = ctx.id();
+    let body =
+        Body { subject: message.subject.clone(), text: message.text.clone(), html: message.html.clone() };
+    let body = serde_json::to_vec(&body).map_err(|error| fail(error.to_string()))?;
+    let sealed = keyring
+        .seal(PURPOSE, &context(id, &message.to), &body, ctx.random())
+        .map_err(|error| fail(error.to_string()))?;
+    tx.execute(&sql::INSERT, params![id, organization, message.to.as_str(), sealed, ctx.now])?;
+    let job = NewJob { kind: SEND, organization, unique_key: None, run_at: ctx.now };
+    jobs::enqueue(ctx, tx, &job, &Payload { mail: id })
+}
+
+/// A body is bound to its row and its recipient: it cannot be sent to somebody else by changing the row.
+fn context(id: MailId, recipient: &str) -> Vec<u8> {
+    [id.bytes().as_slice(), recipient.as_bytes()].concat()
+}
+
+fn run_send(app: App, run: Run) -> JobFuture {
+    Box::pin(async move {
+        let Payload { mail } = run.payload()?;
+        let found = app.db().read::<_, DbError, _>(move |tx| tx.first(&sql::FIND, params![mail])).await?;
+        // Delivered by an earlier run that could not say so to the queue.
+        let Some(row) = found else { return Ok(()) };
+        let sealed: Vec<u8> = row.get(1)?;
+        let delivered = deliver(&app, mail, row.get(0)?, &sealed, row.get(2)?).await;
+        let last = run.attempt >= ATTEMPTS_MAX;
+        let now = run.ctx.now;
+        match delivered {
+            Ok(()) => {
+                app.db()
+                    .housekeeping(move |tx| tx.execute(&sql::SENT, params![mail, Vec::<u8>::new(), now]))
+                    .await?;
+                Ok(())
+            }
+            Err(error) => {
+                let state = if error.retry && !last { "waiting" } else { "failed" };
+                let message = error.message.clone();
+                app.db()
+                    .housekeeping(move |tx| tx.execute(&sql::TRIED, params![mail, state, message.as_str()]))
+                    .await?;
+                Err(error)
+            }
+        }
+    })
+}
+
+async fn deliver(
+    app: &App,
+    id: MailId,
+    recipient: String,
+    sealed: &[u8],
+    date: Timestamp,
+) -> Result<(), JobError> {
+    let opened = app.keyring().open(PURPOSE, &context(id, &recipient), sealed);
+    let opened = opened.map_err(|error| match error {
+        // Another node rotated; this one learns the new key soon.
+        SecretsError::UnknownKey(_) => JobError::retry(error),
+        _ => JobError::permanent(error),
+    })?;
+    let body: Body = serde_json::from_slice(opened.expose()).map_err(JobError::permanent)?;
+    let message = Message { to: recipient, subject: body.subject, text: body.text, html: body.html };
+    let stamp = Stamp { id: id.uuid(), date };
+    let sent = match app.find_service::<Mailer>() {
+        Some(mailer) => mailer.send(&message, stamp).await,
+        None => match Mailer::new(app.config()) {
+            Ok(mailer) => mailer.send(&message, stamp).await,
+            Err(error) => Err(error),
+        },
+    };
+    let outcome = if sent.is_ok() { "sent" } else { "failed" };
+    metrics::counter!("bailiwick_mails_total", "outcome" => outcome).increment(1);
+    sent.map_err(|error| JobError { message: error.message, retry: error.retryable })
+}
+
+fn run_purge(app: App, run: Run) -> JobFuture {
+    Box::pin(async move {
+        let before = run.ctx.now.minus(KEPT);
+        app.db().housekeeping(move |tx| tx.execute(&sql::PURGE, params![before])).await?;
+        Ok(())
+    })
+}
+
+/// A mail as the provider's page shows it: never its words.
+#[derive(Debug, Clone, Serialize)]
+pub struct OutboxEntry {
+    pub id: MailId,
+    pub organization: Option<OrganizationId>,
+    pub recipient: String,
+    pub state: String,
+    pub attempts: u32,
+    pub last_error: Option<String>,
+    pub created_at: Timestamp,
+    pub sent_at: Option<Timestamp>,
+}
+
+/// The newest mails.
+pub fn list(tx: &mut ReadTx, limit: u32) -> Result<Vec<OutboxEntry>, DbError> {
+    tx.list(&sql::LIST, params![limit], |row| {
+        Ok(OutboxEntry {
+            id: row.get(0)?,
+            organization: row.get(1)?,
+            recipient: row.get(2)?,
+            state: row.get(3)?,
+            attempts: row.get(4)?,
+            last_error: row.get(5)?,
+            created_at: row.get(6)?,
+            sent_at: row.get(7)?,
+        })
+    })
+}
+
+/// Since when the oldest undelivered mail waits: what a health page shows.
+pub fn waiting_since(tx: &mut ReadTx) -> Result<Option<Timestamp>, DbError> {
+    Ok(tx.scalar::<Option<Timestamp>>(&sql::OLDEST_WAITING, params![])?.flatten())
+}
