@@ -4,13 +4,21 @@
 //! [`domains`] (how a company manages its people).
 
 use platform::Area;
+use platform::access::Permission;
 use platform::web::navigation::{NavConsole, NavEntry};
 use platform::web::routes::Routes;
 
 pub mod accounts;
+pub mod api_tokens;
+pub mod audit_log;
+pub mod groups;
+pub mod invitations;
 pub mod links;
 pub mod login;
+pub mod names;
+pub mod organizations;
 pub mod passwords;
+pub mod people;
 pub mod recovery;
 pub mod sessions;
 pub mod set_up;
@@ -22,7 +30,7 @@ pub static AREA: Area = Area {
     routes,
     jobs: &[],
     schedules: &[],
-    evidence: &[],
+    evidence: &[invitations::evidence::APPROVED],
     navigation: NAVIGATION,
     tasks: &[],
 };
@@ -38,6 +46,18 @@ fn routes() -> Routes {
         .merge(sessions::api::routes())
         .merge(sessions::pages::routes())
         .merge(set_up::pages::routes())
+        .merge(organizations::api::routes())
+        .merge(organizations::pages::routes())
+        .merge(people::api::routes())
+        .merge(people::pages::routes())
+        .merge(groups::api::routes())
+        .merge(groups::pages::routes())
+        .merge(invitations::api::routes())
+        .merge(invitations::pages::routes())
+        .merge(api_tokens::api::routes())
+        .merge(api_tokens::pages::routes())
+        .merge(audit_log::api::routes())
+        .merge(audit_log::pages::routes())
 }
 
 const NAVIGATION: &[NavEntry] = &[
@@ -64,5 +84,53 @@ const NAVIGATION: &[NavEntry] = &[
         href: sessions::pages::PATH,
         permission: None,
         rank: 30,
+    },
+    NavEntry {
+        console: NavConsole::Organization,
+        group: "Users",
+        label: "People",
+        href: people::pages::LIST,
+        permission: Some(Permission::PeopleRead),
+        rank: 110,
+    },
+    NavEntry {
+        console: NavConsole::Organization,
+        group: "Users",
+        label: "Groups",
+        href: groups::pages::LIST,
+        permission: Some(Permission::PeopleRead),
+        rank: 120,
+    },
+    NavEntry {
+        console: NavConsole::Organization,
+        group: "Users",
+        label: "Invitations",
+        href: invitations::pages::LIST,
+        permission: Some(Permission::PeopleRead),
+        rank: 130,
+    },
+    NavEntry {
+        console: NavConsole::Organization,
+        group: "Organization",
+        label: "Audit log",
+        href: audit_log::pages::LIST,
+        permission: Some(Permission::AuditRead),
+        rank: 910,
+    },
+    NavEntry {
+        console: NavConsole::Organization,
+        group: "Organization",
+        label: "API tokens",
+        href: api_tokens::pages::LIST,
+        permission: Some(Permission::TokensRead),
+        rank: 920,
+    },
+    NavEntry {
+        console: NavConsole::Organization,
+        group: "Organization",
+        label: "Settings",
+        href: organizations::pages::SETTINGS,
+        permission: Some(Permission::OrganizationRead),
+        rank: 930,
     },
 ];

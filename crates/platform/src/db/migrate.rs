@@ -41,6 +41,7 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(1, "0001_platform"),
     migration!(2, "0002_events", postgres),
     migration!(3, "0003_sign_in"),
+    migration!(4, "0004_organizations"),
 ];
 
 impl Migration {
