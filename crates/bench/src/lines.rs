@@ -172,6 +172,7 @@ fn footprint(setup: &Setup) -> Result<Vec<Row>> {
         true => None,
         false => Some(Keycloak::start(setup, USERS, OWASP)?),
     };
+    setup.look_around()?;
     let why = "the server is not wired into the benchmark yet";
     let beside = |figure: Option<Figure>| {
         let figure = figure.or_else(|| skipped_when_quick(setup));

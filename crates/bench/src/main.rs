@@ -172,6 +172,7 @@ fn run(arguments: &Run) -> Result<bool> {
     let mut failed = false;
     for line in &lines {
         eprintln!("line {line}");
+        setup.look_around()?;
         match lines::measure(*line, &setup) {
             Ok(measured) => rows.extend(measured),
             Err(error) => {

@@ -145,7 +145,8 @@ pub fn machine() -> String {
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model =
         info.lines().find(|line| line.starts_with("model name")).and_then(|line| line.split_once(':'));
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    // Not `available_parallelism`: this process is pinned and would count one.
+    let cores = info.lines().filter(|line| line.starts_with("processor")).count();
     format!("{}, {cores} cores", model.map_or("an unnamed processor", |(_, name)| name.trim()))
 }
 

@@ -131,6 +131,9 @@ pub fn markdown(command: &str, machine: &str, disturbance: f64, rows: &[Row]) ->
     if disturbance > DISTURBANCE_MAX {
         text.push_str(". **Disturbed: run again on a quiet machine before believing a ratio**");
     }
+    if cfg!(debug_assertions) {
+        text.push_str(". **Built without optimisation: `ours` is no result**");
+    }
     text.push_str("\n\n");
     text.push_str("| line | operation | ours | peer | limit | ratios and bounds | met |\n|---|---|---|---|---|---|---|\n");
     for row in rows {
