@@ -18,7 +18,7 @@ use crate::key::{KeyError, SigningKey, VerifyKey};
 use crate::tree::Hash;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 /// Longer texts are refused before they are read.
 const NOTE_BYTES_MAX: usize = 64 * 1024;
@@ -79,6 +79,9 @@ impl Checkpoint {
         text.push(' ');
         STANDARD.encode_string(signature, &mut text);
         text.push('\n');
+        if text.len() > NOTE_BYTES_MAX {
+            return Err(CheckpointError::Long);
+        }
         Ok(text)
     }
 

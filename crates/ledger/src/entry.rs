@@ -24,7 +24,7 @@
 use crate::tree::{Hash, sha256};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 const VERSION: u8 = 1;
 const LEAF: u8 = 0;

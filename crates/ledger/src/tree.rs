@@ -7,7 +7,7 @@
 use aws_lc_rs::digest;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 /// A SHA-256 hash.
 pub type Hash = [u8; 32];

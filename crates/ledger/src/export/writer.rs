@@ -99,14 +99,13 @@ impl<'k, W: Write> ExportWriter<'k, W> {
 
     fn write_line(&mut self) -> io::Result<()> {
         self.line.push(b'\n');
-        if self.line.len() > LINE_BYTES_MAX {
-            let sequence = self.frontier.size();
-            return Err(refused(format!(
-                "entry {sequence} is longer than {LINE_BYTES_MAX} bytes in an export"
-            )));
-        }
-        self.out.write_all(&self.line)?;
+        let written = if self.line.len() > LINE_BYTES_MAX {
+            let next = self.frontier.size();
+            Err(refused(format!("a line would be longer than {LINE_BYTES_MAX} bytes, at entry {next}")))
+        } else {
+            self.out.write_all(&self.line)
+        };
         self.line.clear();
-        Ok(())
+        written
     }
 }
