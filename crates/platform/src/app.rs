@@ -120,11 +120,13 @@ impl App {
     }
 
     pub fn job_kind(&self, name: &str) -> Option<&'static JobKind> {
-        self.areas().iter().flat_map(|area| area.jobs).find(|kind| kind.name == name)
+        let own = crate::mail::JOBS;
+        self.areas().iter().flat_map(|area| area.jobs).chain(own).find(|kind| kind.name == name)
     }
 
     pub fn schedules(&self) -> Vec<Schedule> {
-        self.areas().iter().flat_map(|area| area.schedules).copied().collect()
+        let own = crate::mail::SCHEDULES;
+        self.areas().iter().flat_map(|area| area.schedules).chain(own).copied().collect()
     }
 
     pub fn evidence(&self) -> impl Iterator<Item = &'static EvidenceSource> + '_ {
@@ -132,10 +134,12 @@ impl App {
     }
 
     /// The key that signs ledger checkpoints: derived from the master key, so that it is never stored.
+    #[expect(clippy::expect_used, reason = "every 32 bytes are an Ed25519 seed (RFC 8032 §5.1.5)")]
     pub fn ledger_key(&self) -> &ledger::SigningKey {
-        self.inner
-            .ledger_key
-            .get_or_init(|| ledger::SigningKey::from_seed(&self.keyring().derive("ledger checkpoint key")))
+        self.inner.ledger_key.get_or_init(|| {
+            let seed = self.keyring().derive("ledger checkpoint key");
+            ledger::SigningKey::from_seed(&seed).expect("32 bytes are a seed")
+        })
     }
 
     /// Asks everything that runs beside the server to end.

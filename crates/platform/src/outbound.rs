@@ -145,6 +145,12 @@ pub enum OutboundError {
     Setup(String),
 }
 
+/// Makes aws-lc-rs the engine of every TLS client of this process that does not choose one.
+pub fn install_crypto() {
+    // Fails only when one is installed already, and there is but one engine in this program.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+}
+
 impl OutboundError {
     /// Whether the same request may succeed later.
     pub fn retryable(&self) -> bool {
@@ -157,13 +163,15 @@ impl OutboundError {
 }
 
 impl Outbound {
+    /// Finds addresses by `resolver`; the program passes its [`Dns`].
     pub fn new(config: &Config, resolver: Arc<dyn Resolve>) -> Result<Self, OutboundError> {
-        Self::with(
-            config.outbound_timeout,
-            config.outbound_allow_loopback,
-            config.outbound_ca.as_deref(),
-            resolver,
-        )
+        let ca = config.outbound_ca.as_deref();
+        Self::with(config.outbound_timeout, config.outbound_allow_loopback, ca, resolver)
+    }
+
+    /// With resolvers of its own, those of the configuration.
+    pub fn from_config(config: &Config) -> Result<Self, OutboundError> {
+        Self::new(config, Arc::new(Dns::from_config(config)?))
     }
 
     fn with(

@@ -11,12 +11,13 @@
 //! 96-bit nonces: a data key must be rotated long before 2^32 seals). Record 0 is the **root** of derived keys (HKDF,
 //! RFC 5869); it is never rotated, so that what [`Keyring::derive`] gives is the same for ever.
 //!
-//! - Rotation: store what [`Keyring::rotate`] gives, then [`Keyring::install`] it. Older keys still open.
-//! - New master key: store what [`Keyring::rewrap`] gives in place of all records.
+//! - Rotation ([`records::rotate`]): a new data key is stored, then sealed with. Older keys still open.
+//! - New master key ([`records::rewrap`]): all keys are wrapped anew; nothing that is sealed changes.
 
 mod keyring;
 mod master;
 pub mod records;
+mod sql;
 #[cfg(test)]
 mod tests;
 

@@ -59,7 +59,7 @@ pub async fn build_with(
     if !new.is_empty() {
         secrets::records::save(&db, new).await?;
     }
-    let transport = mail::Transport::from_config(&config)?;
+    let mailer = mail::Mailer::new(&config)?;
     let client = outbound::Outbound::from_config(&config)?;
     let dns = outbound::dns::Dns::from_config(&config)?;
     let pool = users::passwords::PasswordPool::start(config.password);
@@ -74,7 +74,7 @@ pub async fn build_with(
         authenticate: options.authenticate,
     };
     let builder =
-        AppBuilder::new(parts).service(transport).service(client).service(pool).service(prover);
+        AppBuilder::new(parts).service(mailer).service(client).service(pool).service(prover);
     Ok(more(builder).build())
 }
 

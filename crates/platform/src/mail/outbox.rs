@@ -11,7 +11,7 @@ use crate::db::{DbError, ReadTx, Tx};
 use crate::ids::{Id, OrganizationId};
 use crate::jobs::{self, JobError, JobFuture, JobKind, NewJob, Run, Schedule};
 use crate::params;
-use crate::secrets::{Keyring, SecretsError};
+use crate::secrets::{self, Keyring, SecretsError};
 use crate::time::{DAY, Timestamp};
 
 crate::id! {
@@ -109,12 +109,14 @@ async fn deliver(
     sealed: &[u8],
     date: Timestamp,
 ) -> Result<(), JobError> {
-    let opened = app.keyring().open(PURPOSE, &context(id, &recipient), sealed);
-    let opened = opened.map_err(|error| match error {
-        // Another node rotated; this one learns the new key soon.
-        SecretsError::UnknownKey(_) => JobError::retry(error),
-        _ => JobError::permanent(error),
-    })?;
+    let context = context(id, &recipient);
+    let mut opened = app.keyring().open(PURPOSE, &context, sealed);
+    if matches!(opened, Err(SecretsError::UnknownKey(_))) {
+        // Another node has rotated the keys.
+        secrets::records::refresh(app.db(), app.keyring()).await.map_err(JobError::retry)?;
+        opened = app.keyring().open(PURPOSE, &context, sealed);
+    }
+    let opened = opened.map_err(JobError::permanent)?;
     let body: Body = serde_json::from_slice(opened.expose()).map_err(JobError::permanent)?;
     let message = Message { to: recipient, subject: body.subject, text: body.text, html: body.html };
     let stamp = Stamp { id: id.uuid(), date };

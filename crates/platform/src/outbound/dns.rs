@@ -19,7 +19,8 @@ use hickory_resolver::net::{DnsError as HickoryError, NetError};
 use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
 
-use super::Resolve;
+use super::{OutboundError, Resolve};
+use crate::config::Config;
 
 const TRY_TIMEOUT: Duration = Duration::from_secs(2);
 const TRIES: usize = 2;
@@ -75,6 +76,10 @@ impl Dns {
             .collect::<Result<Vec<_>, _>>()
             .map_err(|error| DnsError::System(error.to_string()))?;
         Ok(Self { resolvers })
+    }
+
+    pub fn from_config(config: &Config) -> Result<Self, OutboundError> {
+        Self::new(&config.dns_servers).map_err(|error| OutboundError::Setup(error.to_string()))
     }
 
     /// The TXT records of `name`, asked of every resolver at once. To find a wildcard, ask for a random label, too.

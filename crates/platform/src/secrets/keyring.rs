@@ -184,17 +184,21 @@ impl Keyring {
         Ok(())
     }
 
-    /// All keys wrapped by a new master key, which this keyring uses from now on. Store them in one transaction in
-    /// place of the old ones, after the new master key's file.
-    pub fn rewrap(&self, master: MasterKey, random: &Random) -> Result<Vec<WrappedKey>, SecretsError> {
-        let mut keys = self.inner.keys.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+    /// All keys wrapped by a new master key. Store them in one transaction in place of the old ones, after the new
+    /// master key's file, then [`Keyring::adopt`] it.
+    pub fn rewrap(&self, master: &MasterKey, random: &Random) -> Result<Vec<WrappedKey>, SecretsError> {
+        let keys = self.keys();
         let root_created_at = keys.data.first_key_value().map_or(Timestamp::EPOCH, |(_, key)| key.created_at);
-        let mut records = vec![wrap(&master, ROOT_ID, &self.inner.root, root_created_at, random)?];
+        let mut records = vec![wrap(master, ROOT_ID, &self.inner.root, root_created_at, random)?];
         for (id, key) in &keys.data {
-            records.push(wrap(&master, *id, &key.bytes, key.created_at, random)?);
+            records.push(wrap(master, *id, &key.bytes, key.created_at, random)?);
         }
-        keys.master = master;
         Ok(records)
+    }
+
+    /// Wraps by `master` from now on.
+    pub fn adopt(&self, master: MasterKey) {
+        self.inner.keys.write().unwrap_or_else(std::sync::PoisonError::into_inner).master = master;
     }
 
     /// The id of the key that seals now, and since when it exists: what a page shows and a rotation job looks at.

@@ -1,33 +1,77 @@
-//! Where wrapped data keys are kept. Housekeeping: the first key exists before any organization whose ledger could
-//! record it, and a rotation records its event in the rule that calls this.
+//! The wrapped keys in the store.
 
-use crate::db::{Db, DbError};
+use super::{Keyring, MasterKey, SecretsError, WrappedKey, sql};
+use crate::ctx::Random;
+use crate::db::{Db, DbError, Tx};
 use crate::params;
+use crate::time::Timestamp;
 
-use super::WrappedKey;
-
-crate::statements! {
-    ALL: Platform = "select id, wrapped, created_at from secret_keys order by id";
-    SAVE: Housekeeping =
-        "insert into secret_keys (id, wrapped, created_at) values ($1, $2, $3)
-         on conflict (id) do update set wrapped = excluded.wrapped";
+/// Why a change of keys failed. The keyring in use is as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordsError {
+    #[error(transparent)]
+    Db(#[from] DbError),
+    #[error(transparent)]
+    Secrets(#[from] SecretsError),
 }
 
+/// All keys, the root first.
 pub async fn load(db: &Db) -> Result<Vec<WrappedKey>, DbError> {
     db.read(|tx| {
-        tx.list(&ALL, &[], |row| {
+        tx.list(&sql::LOAD, params![], |row| {
             Ok(WrappedKey { id: row.get(0)?, wrapped: row.get(1)?, created_at: row.get(2)? })
         })
     })
     .await
 }
 
+/// Adds keys. Fails when another node was faster with the same ids: then load again.
 pub async fn save(db: &Db, records: Vec<WrappedKey>) -> Result<(), DbError> {
-    db.housekeeping(move |tx| {
-        for record in &records {
-            tx.execute(&SAVE, params![record.id, record.wrapped.clone(), record.created_at])?;
-        }
-        Ok(())
+    db.housekeeping(move |tx| insert(tx, &records)).await
+}
+
+/// Makes a new data key, stores it and takes it into use.
+pub async fn rotate(
+    db: &Db,
+    keyring: &Keyring,
+    now: Timestamp,
+    random: &Random,
+) -> Result<u32, RecordsError> {
+    let record = keyring.rotate(now, random)?;
+    save(db, vec![record.clone()]).await?;
+    keyring.install(&record)?;
+    Ok(record.id)
+}
+
+/// Wraps every key by a new master key, whose file must already be saved. Other nodes go on with what they have and
+/// need the new file when they start again.
+pub async fn rewrap(
+    db: &Db,
+    keyring: &Keyring,
+    master: MasterKey,
+    random: &Random,
+) -> Result<(), RecordsError> {
+    let records = keyring.rewrap(&master, random)?;
+    db.housekeeping::<_, DbError, _>(move |tx| {
+        tx.execute(&sql::CLEAR, params![])?;
+        insert(tx, &records)
     })
-    .await
+    .await?;
+    keyring.adopt(master);
+    Ok(())
+}
+
+/// Learns the keys that other nodes have stored since.
+pub async fn refresh(db: &Db, keyring: &Keyring) -> Result<(), RecordsError> {
+    for record in load(db).await? {
+        keyring.install(&record)?;
+    }
+    Ok(())
+}
+
+fn insert(tx: &mut Tx, records: &[WrappedKey]) -> Result<(), DbError> {
+    for record in records {
+        tx.execute(&sql::INSERT, params![record.id, record.wrapped.clone(), record.created_at])?;
+    }
+    Ok(())
 }

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::ctx::Random;
+use crate::db::{DatabaseUrl, Db, DbError};
 use crate::time::Timestamp;
 
 fn random() -> Random {
@@ -107,7 +108,8 @@ fn a_new_master_key_opens_everything_and_the_old_one_nothing() {
     let derived = keyring.derive("csrf");
 
     let new_master = MasterKey::from_bytes([2; 32]);
-    let records = keyring.rewrap(new_master.clone(), &Random::System).unwrap();
+    let records = keyring.rewrap(&new_master, &Random::System).unwrap();
+    keyring.adopt(new_master.clone());
     assert_eq!(records.iter().map(|record| record.id).collect::<Vec<_>>(), [0, 1, 2]);
     let restarted = Keyring::from_records(new_master.clone(), &records).unwrap();
     assert_eq!(restarted.open("mail", b"", &sealed).ok().unwrap().expose(), b"x");
@@ -182,4 +184,30 @@ fn a_key_file_is_never_overwritten_and_a_broken_one_is_named() {
         std::fs::write(&path, text).unwrap();
         assert!(matches!(MasterKey::load(&path), Err(SecretsError::Malformed { .. })), "{text:?}");
     }
+}
+
+#[tokio::test]
+async fn keys_live_in_the_store_and_every_node_learns_new_ones() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = Db::open(&DatabaseUrl::Sqlite(folder.path().join("test.db"))).await.unwrap();
+    assert!(records::load(&db).await.unwrap().is_empty());
+    let old_master = MasterKey::from_bytes([1; 32]);
+    let (first, new) = Keyring::create(old_master.clone(), Timestamp::EPOCH, &Random::System).unwrap();
+    records::save(&db, new.clone()).await.unwrap();
+    assert!(matches!(records::save(&db, new).await, Err(DbError::Unique(_))), "a second node starts over");
+    let second = Keyring::from_records(old_master.clone(), &records::load(&db).await.unwrap()).unwrap();
+
+    assert_eq!(records::rotate(&db, &first, Timestamp::EPOCH, &Random::System).await.unwrap(), 2);
+    let sealed = first.seal("mail", b"", b"x", &Random::System).unwrap();
+    assert!(matches!(second.open("mail", b"", &sealed), Err(SecretsError::UnknownKey(2))));
+    records::refresh(&db, &second).await.unwrap();
+    assert_eq!(second.open("mail", b"", &sealed).ok().unwrap().expose(), b"x");
+
+    let new_master = MasterKey::from_bytes([2; 32]);
+    records::rewrap(&db, &first, new_master.clone(), &Random::System).await.unwrap();
+    let stored = records::load(&db).await.unwrap();
+    assert!(matches!(Keyring::from_records(old_master, &stored), Err(SecretsError::WrongMasterKey)));
+    let restarted = Keyring::from_records(new_master, &stored).unwrap();
+    assert_eq!(restarted.open("mail", b"", &sealed).ok().unwrap().expose(), b"x");
+    assert_eq!(restarted.derive("csrf"), first.derive("csrf"));
 }
