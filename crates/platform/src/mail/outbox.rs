@@ -91,10 +91,12 @@ fn run_send(app: App, run: Run) -> JobFuture {
                 Ok(())
             }
             Err(error) => {
-                let state = if error.retry && !last { "waiting" } else { "failed" };
+                let state = if error.retry && !last { MailState::Waiting } else { MailState::Failed };
                 let message = error.message.clone();
                 app.db()
-                    .housekeeping(move |tx| tx.execute(&sql::TRIED, params![mail, state, message.as_str()]))
+                    .housekeeping(move |tx| {
+                        tx.execute(&sql::TRIED, params![mail, state.as_str(), message.as_str()])
+                    })
                     .await?;
                 Err(error)
             }
@@ -140,31 +142,50 @@ fn run_purge(app: App, run: Run) -> JobFuture {
     })
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MailState {
+    Waiting,
+    Sent,
+    /// Given up; see `last_error`.
+    Failed,
+}
+
+impl MailState {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Sent => "sent",
+            Self::Failed => "failed",
+        }
+    }
+}
+
 /// A mail as the provider's page shows it: never its words.
 #[derive(Debug, Clone, Serialize)]
 pub struct OutboxEntry {
     pub id: MailId,
     pub organization: Option<OrganizationId>,
     pub recipient: String,
-    pub state: String,
+    pub state: MailState,
     pub attempts: u32,
     pub last_error: Option<String>,
     pub created_at: Timestamp,
     pub sent_at: Option<Timestamp>,
 }
 
-/// The newest mails.
-pub fn list(tx: &mut ReadTx, limit: u32) -> Result<Vec<OutboxEntry>, DbError> {
-    tx.list(&sql::LIST, params![limit], |row| {
+/// The newest mails in `state`.
+pub fn list(tx: &mut ReadTx, state: MailState, limit: u32) -> Result<Vec<OutboxEntry>, DbError> {
+    tx.list(&sql::LIST, params![state.as_str(), limit], |row| {
         Ok(OutboxEntry {
             id: row.get(0)?,
             organization: row.get(1)?,
             recipient: row.get(2)?,
-            state: row.get(3)?,
-            attempts: row.get(4)?,
-            last_error: row.get(5)?,
-            created_at: row.get(6)?,
-            sent_at: row.get(7)?,
+            state,
+            attempts: row.get(3)?,
+            last_error: row.get(4)?,
+            created_at: row.get(5)?,
+            sent_at: row.get(6)?,
         })
     })
 }

@@ -16,8 +16,8 @@ crate::statements! {
     pub(super) PURGE: Housekeeping =
         "delete from mail_outbox where state in ('sent', 'failed') and created_at < $1";
     pub(super) LIST: Platform =
-        "select id, organization_id, recipient, state, attempts, last_error, created_at, sent_at
-         from mail_outbox order by created_at desc, id desc limit $1";
+        "select id, organization_id, recipient, attempts, last_error, created_at, sent_at
+         from mail_outbox where state = $1 order by created_at desc limit $2";
     pub(super) OLDEST_WAITING: Platform =
         "select min(created_at) from mail_outbox where state = 'waiting'";
 }
