@@ -4,6 +4,7 @@ mod events;
 mod feed;
 mod guard;
 mod jobs;
+mod mail;
 mod store;
 
 use platform::Area;
