@@ -13,13 +13,25 @@ CARGO_FUZZ_VERSION=0.13.2
 POSTGRES_BIN=/usr/lib/postgresql/15/bin
 
 apt_updated=
-apt_install() {
+apt_update() {
+  [ -z "$apt_updated" ] || return 0
+  say "refreshing Debian's package lists"
+  as_root apt-get update -qq || die "apt-get update failed; check the network and the package sources"
+  apt_updated=yes
+}
+
+may_install() { [ "$(id -u)" -eq 0 ] || have sudo; }
+
+# apt_needed PACKAGE…: these can be installed here, or the reason why not.
+apt_needed() {
   have apt-get || die "missing: $*; this machine has no apt-get, so install it with your own package manager and run again"
-  if [ -z "$apt_updated" ]; then
-    say "refreshing Debian's package lists"
-    as_root apt-get update -qq || die "apt-get update failed; check the network and the package sources"
-    apt_updated=yes
-  fi
+  may_install ||
+    die "missing: $*; installing needs root, so have somebody who may run \`apt-get install $*\` and run again"
+}
+
+apt_install() {
+  apt_needed "$@"
+  apt_update
   say "installing from Debian: $*"
   # Test servers run on free ports of their own: a package must not start one on the standard port.
   local policy=/usr/sbin/policy-rc.d made_policy=
@@ -65,6 +77,7 @@ need_dns() {
 
 need_postgres() {
   [ -x "$POSTGRES_BIN/initdb" ] && return
+  apt_needed postgresql-15
   # Only the programs: no cluster of the machine's own (apt keeps this file as written here).
   if [ ! -e /etc/postgresql-common/createcluster.conf ]; then
     as_root mkdir -p /etc/postgresql-common
@@ -75,11 +88,17 @@ need_postgres() {
 }
 
 need_node() {
-  if ! have node; then apt_install nodejs; fi
-  if ! have npm; then apt_install npm; fi
-  local got
+  local want=20 got
+  if ! have node && have apt-get && may_install; then
+    # Only where Debian's own is new enough, so that no old one stays behind.
+    apt_update
+    got=$(apt-cache policy nodejs | awk '$1 == "Candidate:" { print $2 }')
+    if at_least "$got" "$want"; then apt_install nodejs npm; fi
+  fi
+  have node || die "Node.js is not installed; install version $want or newer, with npm, and run again"
+  have npm || die "npm is not installed; install it beside Node.js and run again"
   got=$(node --version)
-  at_least "${got#v}" 20 || die "Node.js $got is too old; install version 20 or newer and run again"
+  at_least "${got#v}" "$want" || die "Node.js $got is too old; install version $want or newer and run again"
 }
 
 # stamp_is DIR WORDS…: DIR was filled from exactly these words (file digests, versions).

@@ -21,7 +21,7 @@ export async function startBailiwick({ args = [], env = {}, ready_ms = 60_000 } 
 
   server.start = async () => {
     program = start(BINARY, ["serve", "--listen", `127.0.0.1:${port}`, "--data", data, "--public-url", server.url, ...args], {
-      env: { BAILIWICK_LOG: "warn", ...env },
+      env: { BAILIWICK_LOG_LEVEL: "warn", ...env },
       cwd: folder.path,
     });
     await program.ready("the server's readiness", async () => (await fetch(`${server.url}/readyz`)).ok, { timeout_ms: ready_ms });
