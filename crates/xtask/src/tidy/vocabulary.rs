@@ -185,30 +185,30 @@ mod tests {
     fn a_feature_in_its_vocabulary_is_accepted() {
         let files = [
             ("crates/users/src/lib.rs", ""),
-            ("crates/users/src/domains.rs", "//! Rules.\nfn f() { say(\"select a domain\"); }"),
-            ("crates/users/src/domains/sql.rs", "const A: &str = \"SELECT 1 FROM a\";"),
-            ("crates/users/src/domains/pages.rs", "const A: &str = \"<b class=\\\"x\\\">y</b>\";"),
-            ("crates/users/src/domains/list.html", "<p>"),
-            ("crates/users/src/domains/tests.rs", "const A: &str = \"SELECT 1\";"),
-            ("crates/users/src/domains/tests/loss.rs", ""),
+            ("crates/users/src/things.rs", "//! Rules.\nfn f() { say(\"select a domain\"); }"),
+            ("crates/users/src/things/sql.rs", "const A: &str = \"SELECT 1 FROM a\";"),
+            ("crates/users/src/things/pages.rs", "const A: &str = \"<b class=\\\"x\\\">y</b>\";"),
+            ("crates/users/src/things/list.html", "<p>"),
+            ("crates/users/src/things/tests.rs", "const A: &str = \"SELECT 1\";"),
+            ("crates/users/src/things/tests/loss.rs", ""),
         ];
         assert_eq!(messages(&files), Vec::<String>::new());
     }
 
     #[test]
     fn other_files_are_refused() {
-        let files = [("crates/users/src/domains.rs", ""), ("crates/users/src/domains/helpers.rs", "")];
+        let files = [("crates/users/src/things.rs", ""), ("crates/users/src/things/helpers.rs", "")];
         assert!(messages(&files)[0].contains("`helpers.rs` is not in a feature's vocabulary"));
         assert!(messages(&[("crates/users/src/list.html", "")])[0].contains("belongs to a feature"));
-        let deep = [("crates/users/src/domains.rs", ""), ("crates/users/src/domains/a/list.html", "")];
+        let deep = [("crates/users/src/things.rs", ""), ("crates/users/src/things/a/list.html", "")];
         assert!(messages(&deep)[0].contains("vocabulary"));
     }
 
     #[test]
     fn a_folder_needs_its_file() {
         assert!(
-            messages(&[("crates/users/src/domains/sql.rs", "")])[0]
-                .contains("write crates/users/src/domains.rs")
+            messages(&[("crates/users/src/things/sql.rs", "")])[0]
+                .contains("write crates/users/src/things.rs")
         );
     }
 
