@@ -248,13 +248,15 @@ async fn show_deletion(
     let (organization, id) = (access.organization_id()?, group.id);
     let first = app.db().read(move |tx| principals::group_members(tx, organization, id, "", SAMPLE)).await?;
     let slug = access.organization()?.slug.clone();
-    let people =
-        if group.members == 1 { "1 member".to_owned() } else { format!("{} members", group.members) };
+    let people = match group.members {
+        1 => "1 member loses what the group gives and stays".to_owned(),
+        many => format!("{many} members lose what the group gives them and stay"),
+    };
     let page = DeletePage {
         shell: shell(app, access, "Delete a group"),
         run: DryRun {
             tone: Tone::Warn,
-            summary: format!("{people} lose what the group gives them. They stay in the organization."),
+            summary: format!("{people} in the organization."),
             sample: first.into_iter().map(|member| member.email).collect(),
             all_href: if group.members > u64::from(SAMPLE) {
                 format!("/o/{slug}/groups/{id}")

@@ -24,7 +24,7 @@ platform::statements! {
          from invitations where organization_id = $1 and id = $2";
     pub(super) LIST: Tenant =
         "select organization_id, id, email, role, state, invited_by, created_at, sent_at, expires_at
-         from invitations where organization_id = $1 and ($2 is null or state = $2) and id < $3
+         from invitations where organization_id = $1 and (state = $2 or $2 is null) and id < $3
          order by id desc limit $4";
     pub(super) OLDEST: Tenant =
         "select min(created_at), count(*) from invitations
