@@ -10,7 +10,7 @@ use crate::area::Area;
 use crate::config::Config;
 use crate::ctx::{Actor, Ctx, Random};
 use crate::db::Db;
-use crate::evidence::EvidenceSource;
+use crate::evidence::{DrillSource, EvidenceSource};
 use crate::jobs::{JobKind, Schedule};
 use crate::secrets::Keyring;
 use crate::time::Clock;
@@ -131,6 +131,10 @@ impl App {
 
     pub fn evidence(&self) -> impl Iterator<Item = &'static EvidenceSource> + '_ {
         self.areas().iter().flat_map(|area| area.evidence)
+    }
+
+    pub fn drills(&self) -> impl Iterator<Item = &'static DrillSource> + '_ {
+        self.areas().iter().flat_map(|area| area.drills)
     }
 
     /// The key that signs ledger checkpoints: derived from the master key, so that it is never stored.

@@ -1,6 +1,6 @@
 //! What an area of the product contributes to the program. `server/src/main.rs` is the list of areas.
 
-use crate::evidence::EvidenceSource;
+use crate::evidence::{DrillSource, EvidenceSource};
 use crate::jobs::{JobKind, Schedule};
 use crate::web::navigation::NavEntry;
 use crate::web::routes::Routes;
@@ -12,6 +12,8 @@ pub struct Area {
     pub schedules: &'static [Schedule],
     /// Facts this area shows to the matrix.
     pub evidence: &'static [EvidenceSource],
+    /// Probes of this area's controls.
+    pub drills: &'static [DrillSource],
     /// Entries of the consoles' side navigation.
     pub navigation: &'static [NavEntry],
     /// Long-running tasks to start beside the server (consumers of the feed); end when the app drains.

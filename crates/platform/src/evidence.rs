@@ -199,6 +199,26 @@ impl EvidenceSource {
     }
 }
 
+/// How a run of a drill ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DrillReport {
+    /// The attack did not get through.
+    pub passed: bool,
+    /// What happened, one clause.
+    pub detail: String,
+}
+
+/// Registered by the area that owns the control: a probe that attacks it and must fail to get through. A run records
+/// `drill.passed` or `drill.failed` in the provider's ledger, with the target `row` or a field `row` naming the row
+/// and a field `detail`; the matrix learns the result from that event alone, whoever started the run.
+pub struct DrillSource {
+    /// The row's id, e.g. `USR-P3`.
+    pub row: &'static str,
+    /// As the table of rows names it, e.g. `forged-domain-proof`.
+    pub id: &'static str,
+    pub run: fn(crate::App) -> futures_util::future::BoxFuture<'static, Result<DrillReport, DbError>>,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -19,6 +19,7 @@ pub static AREA: Area = Area {
     jobs: &[],
     schedules: &[],
     evidence: &[],
+    drills: &[],
     navigation: jobs_page::NAVIGATION,
     tasks: &[],
 };

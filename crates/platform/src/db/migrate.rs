@@ -42,6 +42,7 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(2, "0002_events", postgres),
     migration!(3, "0003_sign_in"),
     migration!(4, "0004_organizations"),
+    migration!(8, "0008_responsibility"),
 ];
 
 impl Migration {

@@ -18,6 +18,7 @@ static GUARDED: Area = Area {
     jobs: &[],
     schedules: &[],
     evidence: &[],
+    drills: &[],
     navigation: &[],
     tasks: &[],
 };

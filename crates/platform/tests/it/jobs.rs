@@ -21,6 +21,7 @@ static WORKING: Area = Area {
     ],
     schedules: &[Schedule { kind: "test.good", every: HOUR }],
     evidence: &[],
+    drills: &[],
     navigation: &[],
     tasks: &[],
 };

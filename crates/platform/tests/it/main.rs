@@ -17,6 +17,7 @@ pub static EMPTY: Area = Area {
     jobs: &[],
     schedules: &[],
     evidence: &[],
+    drills: &[],
     navigation: &[],
     tasks: &[],
 };
