@@ -72,7 +72,7 @@ fuzz_one() {
   local folder=$1 target=$2 log seeds=()
   log="$TOOLS/fuzz/$target.log"
   mkdir -p "$TOOLS/fuzz/$target"
-  [ ! -d "$folder/corpus/$target" ] || seeds=("$folder/corpus/$target")
+  [ ! -d "$folder/seeds/$target" ] || seeds=("$folder/seeds/$target")
   [ ! -d "$folder/seeds/$target" ] || seeds+=("$folder/seeds/$target")
   if cargo fuzz run --fuzz-dir "$folder" --sanitizer none --debug-assertions "$target" \
     "$TOOLS/fuzz/$target" "${seeds[@]}" -- -max_total_time="${FUZZ_SECONDS:-60}" -timeout=10 -rss_limit_mb=2048 >"$log" 2>&1; then
