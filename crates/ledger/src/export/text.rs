@@ -4,25 +4,38 @@ use super::Damage;
 
 const HEX: &[u8; 16] = b"0123456789abcdef";
 
+fn is_special(byte: u8) -> bool {
+    byte < 0x20 || byte == b'"' || byte == b'\\'
+}
+
 /// A string as RFC 8785 §3.2.2.2 writes it.
 pub(super) fn push_string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
-    for byte in text.bytes() {
-        match byte {
-            b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
-            0x08 => out.extend_from_slice(b"\\b"),
-            b'\t' => out.extend_from_slice(b"\\t"),
-            b'\n' => out.extend_from_slice(b"\\n"),
-            0x0c => out.extend_from_slice(b"\\f"),
-            b'\r' => out.extend_from_slice(b"\\r"),
-            0..0x20 => {
-                out.extend_from_slice(b"\\u00");
-                push_hex_digits(out, &[byte]);
-            }
-            _ => out.push(byte),
+    let mut rest = text.as_bytes();
+    while let Some(plain) = rest.iter().position(|byte| is_special(*byte)) {
+        let (before, from) = rest.split_at(plain);
+        out.extend_from_slice(before);
+        let Some((special, after)) = from.split_first() else { break };
+        push_escape(out, *special);
+        rest = after;
+    }
+    out.extend_from_slice(rest);
+    out.push(b'"');
+}
+
+fn push_escape(out: &mut Vec<u8>, byte: u8) {
+    match byte {
+        b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
+        0x08 => out.extend_from_slice(b"\\b"),
+        b'\t' => out.extend_from_slice(b"\\t"),
+        b'\n' => out.extend_from_slice(b"\\n"),
+        0x0c => out.extend_from_slice(b"\\f"),
+        b'\r' => out.extend_from_slice(b"\\r"),
+        _ => {
+            out.extend_from_slice(b"\\u00");
+            push_hex_digits(out, &[byte]);
         }
     }
-    out.push(b'"');
 }
 
 pub(super) fn push_hex(out: &mut Vec<u8>, bytes: &[u8]) {
@@ -32,7 +45,14 @@ pub(super) fn push_hex(out: &mut Vec<u8>, bytes: &[u8]) {
 }
 
 pub(super) fn push_hex_digits(out: &mut Vec<u8>, bytes: &[u8]) {
-    out.extend(bytes.iter().flat_map(|byte| [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]));
+    for chunk in bytes.chunks(32) {
+        let mut digits = [0; 64];
+        let (pairs, _) = digits.as_chunks_mut::<2>();
+        for (pair, byte) in pairs.iter_mut().zip(chunk) {
+            *pair = [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]];
+        }
+        out.extend_from_slice(&digits[..2 * chunk.len()]);
+    }
 }
 
 /// A position in a line. Every method consumes exactly what it names or says where the line differs.
@@ -119,8 +139,7 @@ impl<'l> Cursor<'l> {
         self.literal("\"")?;
         loop {
             let rest = self.rest();
-            let special = |byte: &u8| *byte < 0x20 || *byte == b'"' || *byte == b'\\';
-            let plain = rest.iter().position(special).unwrap_or(rest.len());
+            let plain = rest.iter().position(|byte| is_special(*byte)).unwrap_or(rest.len());
             out.extend_from_slice(rest.get(..plain).unwrap_or_default());
             self.at += plain;
             match self.peek() {
@@ -174,24 +193,36 @@ impl<'l> Cursor<'l> {
     }
 
     pub(super) fn hex_digits<const N: usize>(&mut self) -> Result<[u8; N], Damage> {
+        let (pairs, _) = self.rest().as_chunks::<2>();
         let mut bytes = [0; N];
-        for byte in &mut bytes {
-            let mut nibble = || {
-                let value =
-                    self.peek().and_then(digit).ok_or_else(|| self.expected("a lower-case hex digit"))?;
-                self.at += 1;
-                Ok(value)
-            };
-            *byte = nibble()? << 4 | nibble()?;
+        let mut seen = 0;
+        for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
+            let (high, low) = (DIGITS[usize::from(*high)], DIGITS[usize::from(*low)]);
+            seen |= high | low;
+            *byte = high << 4 | low;
         }
-        Ok(bytes)
+        if pairs.len() >= N && seen < 16 {
+            self.at += 2 * N;
+            return Ok(bytes);
+        }
+        self.at += self.rest().iter().take(2 * N).take_while(|byte| digit(**byte).is_some()).count();
+        Err(self.expected("a lower-case hex digit"))
     }
 }
 
-fn digit(byte: u8) -> Option<u8> {
-    match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        _ => None,
+const NOT_A_DIGIT: u8 = 0xff;
+
+/// The value of each byte as a lower-case hex digit.
+const DIGITS: [u8; 256] = {
+    let mut digits = [NOT_A_DIGIT; 256];
+    let mut value = 0;
+    while value < HEX.len() {
+        digits[HEX[value] as usize] = value as u8;
+        value += 1;
     }
+    digits
+};
+
+fn digit(byte: u8) -> Option<u8> {
+    Some(DIGITS[usize::from(byte)]).filter(|value| *value != NOT_A_DIGIT)
 }
