@@ -152,6 +152,8 @@ trait Job: Send {
     /// Runs the rule; `true` when its savepoint is to be kept.
     fn run(&mut self, tx: &mut Tx) -> bool;
     fn ctx(&mut self) -> Option<Ctx>;
+    /// Whether it put events into a ledger.
+    fn recorded(&self) -> bool;
     fn finish(self: Box<Self>, group: Result<(), DbError>);
 }
 
@@ -192,6 +194,10 @@ where
         self.ctx.take()
     }
 
+    fn recorded(&self) -> bool {
+        !self.events.is_empty()
+    }
+
     fn finish(self: Box<Self>, group: Result<(), DbError>) {
         let answer = match (self.done, group) {
             (Some(Ok((value, false))), _) => Ok(Written { value, events: Vec::new() }),
@@ -228,10 +234,12 @@ fn write_loop(
             }
         };
         metrics::histogram!("bailiwick_db_group_size").record(f64::from(u32::try_from(group.len()).unwrap_or(0)));
+        // Housekeeping wakes nobody: a consumer's own cursor would wake it for ever.
+        let news = outcome.is_ok() && group.iter().any(|job| job.recorded());
         for job in group {
             job.finish(outcome.clone());
         }
-        if outcome.is_ok() {
+        if news {
             committed.send_modify(|count| *count += 1);
         }
     }
