@@ -5,7 +5,6 @@ use super::Damage;
 
 /// Longer lines are only named, not searched: a search reads the line eight times per byte. A fuzzer, whose files are
 /// nearly all damaged, would do nothing else.
-#[expect(unexpected_cfgs, reason = "set by cargo-fuzz")]
 const SEARCH_BYTES_MAX: usize = if cfg!(fuzzing) { 256 } else { 4096 };
 
 /// Looks for the bit of `line` whose flip makes the first line of `window` acceptable. `window` is `line` and what
