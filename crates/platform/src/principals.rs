@@ -227,6 +227,13 @@ pub fn manage_account(
     Ok(tx.execute(&sql::MANAGE_ACCOUNT, params![organization, id, now])? == 1)
 }
 
+/// Takes an account out of use for good and frees its address: `email` and its domain replace it here and in the copies
+/// that its memberships carry.
+pub fn retire_account(tx: &mut Tx, id: AccountId, email: &str, email_domain: &str) -> Result<bool, DbError> {
+    tx.execute(&sql::RENAME_ADDRESSES, params![id, email])?;
+    Ok(tx.execute(&sql::RETIRE_ACCOUNT, params![id, email, email_domain])? == 1)
+}
+
 pub fn release_account(tx: &mut Tx, id: AccountId, organization: OrganizationId) -> Result<bool, DbError> {
     Ok(tx.execute(&sql::RELEASE_ACCOUNT, params![organization, id])? == 1)
 }

@@ -5,20 +5,26 @@
 
 use platform::Area;
 use platform::access::Permission;
+use platform::jobs::JobKind;
 use platform::web::navigation::{NavConsole, NavEntry};
 use platform::web::routes::Routes;
 
 pub mod accounts;
 pub mod api_tokens;
 pub mod audit_log;
+pub mod claims;
+pub mod domains;
 pub mod groups;
 pub mod invitations;
+#[cfg(test)]
+mod kit;
 pub mod links;
 pub mod login;
 pub mod names;
 pub mod organizations;
 pub mod passwords;
 pub mod people;
+pub mod policies;
 pub mod recovery;
 pub mod sessions;
 pub mod set_up;
@@ -28,12 +34,27 @@ pub mod tokens;
 pub static AREA: Area = Area {
     name: "users",
     routes,
-    jobs: &[],
-    schedules: &[],
-    evidence: &[invitations::evidence::APPROVED],
+    jobs: JOBS,
+    schedules: domains::jobs::SCHEDULES,
+    evidence: &[
+        domains::evidence::RECHECKED,
+        domains::evidence::VERIFIED,
+        invitations::evidence::APPROVED,
+        policies::evidence::PASSWORD_POLICY,
+    ],
+    drills: &[domains::drill::FORGED_PROOF],
     navigation: NAVIGATION,
     tasks: &[],
 };
+
+const JOBS: &[JobKind] = &[
+    domains::jobs::KINDS[0],
+    domains::jobs::KINDS[1],
+    claims::jobs::KINDS[0],
+    claims::jobs::KINDS[1],
+    claims::jobs::KINDS[2],
+    claims::jobs::KINDS[3],
+];
 
 fn routes() -> Routes {
     Routes::new()
@@ -46,6 +67,13 @@ fn routes() -> Routes {
         .merge(sessions::api::routes())
         .merge(sessions::pages::routes())
         .merge(set_up::pages::routes())
+        .merge(domains::api::routes())
+        .merge(domains::pages::routes())
+        .merge(domains::provider_pages::routes())
+        .merge(claims::api::routes())
+        .merge(claims::pages::routes())
+        .merge(policies::api::routes())
+        .merge(policies::pages::routes())
         .merge(organizations::api::routes())
         .merge(organizations::pages::routes())
         .merge(people::api::routes())
@@ -108,6 +136,30 @@ const NAVIGATION: &[NavEntry] = &[
         href: invitations::pages::LIST,
         permission: Some(Permission::PeopleRead),
         rank: 130,
+    },
+    NavEntry {
+        console: NavConsole::Organization,
+        group: "Users",
+        label: "Domains",
+        href: domains::pages::LIST,
+        permission: Some(Permission::DomainsRead),
+        rank: 105,
+    },
+    NavEntry {
+        console: NavConsole::Provider,
+        group: "Users",
+        label: "Domain checks",
+        href: domains::provider_pages::PAGE,
+        permission: Some(Permission::ProviderRead),
+        rank: 110,
+    },
+    NavEntry {
+        console: NavConsole::Organization,
+        group: "Users",
+        label: "Sign-in policy",
+        href: policies::pages::PATH,
+        permission: Some(Permission::PoliciesRead),
+        rank: 150,
     },
     NavEntry {
         console: NavConsole::Organization,

@@ -42,6 +42,9 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(2, "0002_events", postgres),
     migration!(3, "0003_sign_in"),
     migration!(4, "0004_organizations"),
+    migration!(5, "0005_domains"),
+    migration!(6, "0006_policies"),
+    migration!(7, "0007_breach_contacts"),
     migration!(8, "0008_responsibility"),
 ];
 

@@ -37,6 +37,11 @@ crate::statements! {
     pub(super) RELEASE_ACCOUNT: Platform =
         "update accounts set managed_by = null, managed_since = null where id = $2 and managed_by = $1";
 
+    pub(super) RENAME_ADDRESSES: Platform = "update memberships set email = $2 where account_id = $1";
+    pub(super) RETIRE_ACCOUNT: Platform =
+        "update accounts set state = 'deleted', email = $2, email_domain = $3, managed_by = null, managed_since = null
+         where id = $1 and state <> 'deleted'";
+
     pub(super) INSERT_MEMBERSHIP: Tenant =
         "insert into memberships (organization_id, account_id, role, state, source, email, name, created_at)
          values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict do nothing";

@@ -1,0 +1,1 @@
+//! Claims: whom they touch, what they do, and taking them back.

@@ -1,0 +1,1 @@
+//! Domains: states, checks, evidence and pages.
