@@ -73,7 +73,6 @@ fuzz_one() {
   log="$TOOLS/fuzz/$target.log"
   mkdir -p "$TOOLS/fuzz/$target"
   [ ! -d "$folder/seeds/$target" ] || seeds=("$folder/seeds/$target")
-  [ ! -d "$folder/seeds/$target" ] || seeds+=("$folder/seeds/$target")
   if cargo fuzz run --fuzz-dir "$folder" --sanitizer none --debug-assertions "$target" \
     "$TOOLS/fuzz/$target" "${seeds[@]}" -- -max_total_time="${FUZZ_SECONDS:-60}" -timeout=10 -rss_limit_mb=2048 >"$log" 2>&1; then
     printf '%s: 1 passed, 0 failed (%s)\n' "$target" "$(grep -E '^Done ' "$log" | tail -n 1)"
