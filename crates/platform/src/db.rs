@@ -40,8 +40,8 @@ pub enum EngineKind {
     Postgres,
 }
 
-/// Where the store lives.
-#[derive(Clone, Debug)]
+/// Where the store lives. Has no `Debug`: it may carry a password.
+#[derive(Clone)]
 pub enum DatabaseUrl {
     Sqlite(std::path::PathBuf),
     /// A libpq URL; may carry a password, so it is never printed.

@@ -11,7 +11,8 @@ mod start;
 mod system;
 
 /// Everything the product is made of.
-pub const AREAS: &[&platform::Area] = &[&system::AREA, &responsibility::AREA, &users::AREA, &compliance::AREA];
+pub const AREAS: &[&platform::Area] =
+    &[&system::AREA, &responsibility::AREA, &users::AREA, &compliance::AREA];
 
 fn main() -> ExitCode {
     cli::main()

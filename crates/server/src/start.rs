@@ -11,6 +11,10 @@ use platform::db::Db;
 use platform::time::Clock;
 use platform::web::Authenticate;
 use platform::{mail, outbound, secrets};
+use users::domains::prover::{NetworkProver, ProverService};
+use users::passwords::PasswordPool;
+use users::passwords::phc::Cost;
+use users::passwords::pool::PoolSettings;
 
 /// Why the program cannot start: one sentence with the cure each.
 #[derive(Debug, thiserror::Error)]
@@ -29,8 +33,8 @@ pub enum StartError {
     DataFolder { path: String, reason: String },
     #[error("cannot read `{path}`: {reason}")]
     File { path: String, reason: String },
-    #[error("{0}")]
-    Refused(String),
+    #[error(transparent)]
+    Pool(#[from] users::passwords::PoolError),
 }
 
 /// What differs between a server, a command on the server's machine, and the demo.
@@ -60,10 +64,11 @@ pub async fn build_with(
         secrets::records::save(&db, new).await?;
     }
     let mailer = mail::Mailer::new(&config)?;
-    let client = outbound::Outbound::from_config(&config)?;
-    let dns = outbound::dns::Dns::from_config(&config)?;
-    let pool = users::passwords::PasswordPool::start(config.password);
-    let prover = users::domains::proof::production(client.clone(), dns, config.https_proof_port);
+    let dns = Arc::new(outbound::dns::Dns::from_config(&config)?);
+    let client = outbound::Outbound::new(&config, dns.clone())?;
+    let pool = PasswordPool::start(pool_settings(&config))?;
+    let prover = NetworkProver::new(dns, client.clone(), options.random.clone(), config.https_proof_port);
+    let prover = ProverService(Arc::new(prover));
     let parts = AppParts {
         config,
         db,
@@ -83,4 +88,13 @@ fn make_folder(path: &Path) -> Result<(), StartError> {
         path: path.display().to_string(),
         reason: format!("{error}; choose another with `--data DIR`"),
     })
+}
+
+fn pool_settings(config: &Config) -> PoolSettings {
+    let wanted = config.password;
+    PoolSettings {
+        threads: wanted.workers,
+        queue_max: wanted.queue,
+        cost: Cost { memory_kib: wanted.memory_kib, passes: wanted.passes, ..Cost::DEFAULT },
+    }
 }

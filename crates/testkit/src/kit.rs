@@ -96,6 +96,7 @@ impl Kit {
         (options.configure)(&mut config);
         let db = Db::open(&database.url).await.expect("the store opens");
         let origin = config.public_origin();
+        let mailer = platform::mail::Mailer::new(&config).expect("the mailbox is a folder");
         let parts = platform::app::AppParts {
             config,
             db,
@@ -105,7 +106,7 @@ impl Kit {
             areas: options.areas,
             authenticate: options.authenticate,
         };
-        let app = (options.services)(platform::app::AppBuilder::new(parts)).build();
+        let app = (options.services)(platform::app::AppBuilder::new(parts).service(mailer)).build();
         let router = platform::web::guard::router(&app);
         let kind = database.kind;
         let kit = Self { app, kind, router, mailbox, consumers: options.consumers, database };

@@ -7,11 +7,15 @@ use platform::db::{Commit, DbError, ReadTx, Tx};
 use platform::events::Event;
 use platform::ids::{AccountId, OrganizationId};
 use platform::mail::{self, Message};
-use platform::principals::{self, Account, AccountState};
+use platform::access::Role;
+use platform::principals::{
+    self, Account, AccountState, Membership, MembershipSource, MembershipState,
+};
 use platform::time::HOUR;
 use platform::{App, Ctx};
 
 use crate::links::{self, Purpose};
+use crate::names::Name;
 use crate::passwords::strength::{Context, Refusal};
 use crate::passwords::{Password, PasswordPool, PoolError, store};
 use crate::sessions::{self, Method, SessionId};
@@ -27,7 +31,6 @@ use email::EmailAddress;
 
 /// Mails that one address can be sent by strangers in an hour.
 const MAILS_PER_HOUR_MAX: u64 = 5;
-pub const NAME_CHARS_MAX: usize = 100;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -183,19 +186,56 @@ pub fn rename(ctx: &Ctx, tx: &mut Tx, account: AccountId, name: &str) -> Result<
     Ok(Commit::changed(true, recorded))
 }
 
-/// A display name: 1 to 100 characters, no control characters.
+/// A display name, as [`Name`] takes it; the error says what is wrong with it.
 pub fn check_name(name: &str) -> Result<String, String> {
-    let name = name.trim();
-    if name.is_empty() {
-        return Err("say a name".to_owned());
+    Name::parse(name).map(|name| name.to_string()).map_err(|error| error.to_string())
+}
+
+/// How an account that the operator or the provider vouches for came to be.
+#[derive(Debug)]
+pub enum Vouching {
+    Done(Account),
+    Taken,
+    NoSuchOrganization,
+}
+
+/// Makes an active account without proof of its address, for which the caller vouches; and a member, if asked.
+pub fn vouch(
+    ctx: &Ctx,
+    tx: &mut Tx,
+    email: &EmailAddress,
+    name: &str,
+    join: Option<(&str, Role)>,
+) -> Result<Commit<Vouching>, DbError> {
+    let organization = match join {
+        None => None,
+        Some((slug, role)) => match principals::organization_by_slug(tx, slug)? {
+            Some(found) => Some((found, role)),
+            None => return Ok(Commit::unchanged(Vouching::NoSuchOrganization)),
+        },
+    };
+    if principals::account_by_email(tx, email.key())?.is_some() {
+        return Ok(Commit::unchanged(Vouching::Taken));
     }
-    if name.chars().count() > NAME_CHARS_MAX {
-        return Err(format!("the name is longer than {NAME_CHARS_MAX} characters: shorten it"));
+    let provider = sessions::provider_id(tx)?;
+    let account = create(ctx, tx, provider, email.key(), name)?;
+    let mut recorded = tx.record(Event::new(provider, "account.vouched").target("account", account.id));
+    if let Some((organization, role)) = organization {
+        let new = Membership {
+            organization: organization.id,
+            account: account.id,
+            role,
+            state: MembershipState::Active,
+            source: MembershipSource::Operator,
+            email: account.email.clone(),
+            name: account.name.clone(),
+            created_at: ctx.now,
+        };
+        principals::insert_membership(tx, &new)?;
+        let joined = Event::new(organization.id, "member.added").target("account", account.id);
+        recorded = tx.record(joined.with("role", role.as_str()).with("source", "operator"));
     }
-    if name.chars().any(char::is_control) {
-        return Err("the name has a control character: remove it".to_owned());
-    }
-    Ok(name.to_owned())
+    Ok(Commit::changed(Vouching::Done(account), recorded))
 }
 
 /// Checks a new password against the rules in force for `account` (the platform's own when there is none yet) and

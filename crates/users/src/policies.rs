@@ -17,7 +17,7 @@ use platform::principals::Account;
 use platform::time::{HOUR, MINUTE, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::passwords::strength::PasswordRules;
+use crate::passwords::strength::{Factors, PasswordRules};
 use crate::sessions::SessionRules;
 
 pub(crate) mod api;
@@ -74,8 +74,8 @@ impl Rules {
         if self.password_min_score > 4 {
             wrong.push(("password_min_score", "the score must be 0 to 4".to_owned()));
         }
-        if self.password_reuse_history > crate::passwords::store::HISTORY_MAX {
-            let max = crate::passwords::store::HISTORY_MAX;
+        if self.password_reuse_history > crate::passwords::strength::REUSE_HISTORY_MAX {
+            let max = crate::passwords::strength::REUSE_HISTORY_MAX;
             wrong.push(("password_reuse_history", format!("at most {max} earlier passwords are kept")));
         }
         if !SESSION_IDLE_MINUTES.contains(&self.session_idle_minutes) {
@@ -124,7 +124,7 @@ impl Rules {
             min_length: self.password_min_length,
             min_score: self.password_min_score,
             reuse_history: self.password_reuse_history,
-            ..PasswordRules::default()
+            ..PasswordRules::floor(Factors::Multiple)
         }
     }
 }

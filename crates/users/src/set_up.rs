@@ -74,8 +74,15 @@ pub fn finish(ctx: &Ctx, tx: &mut Tx, token: &LinkToken, new: &NewProvider) -> R
     Ok(started.map(|session| SetUp::Done { session }))
 }
 
-/// Makes the provider and its owner; also for `bailiwick organization create --provider` on an empty installation.
-pub fn create_provider(ctx: &Ctx, tx: &mut Tx, new: &NewProvider) -> Result<(Organization, Account), DbError> {
+/// Makes the provider and its owner without a link: for the demo, and for somebody with a shell on the server.
+pub fn create_without_link(ctx: &Ctx, tx: &mut Tx, new: &NewProvider) -> Result<Commit<()>, DbError> {
+    let (provider, _) = create_provider(ctx, tx, new)?;
+    let recorded = tx.record(Event::new(provider.id, "installation.filled").with("by", ctx.actor.kind()));
+    Ok(Commit::changed((), recorded))
+}
+
+/// Makes the provider and its owner.
+fn create_provider(ctx: &Ctx, tx: &mut Tx, new: &NewProvider) -> Result<(Organization, Account), DbError> {
     let provider = Organization {
         id: ctx.id(),
         slug: new.slug.as_str().to_owned(),

@@ -98,6 +98,14 @@ impl Access {
         self.principal()?.account.ok_or_else(|| Problem::forbidden("a signed-in person"))
     }
 
+    /// The person who acts, or `None` for the operator; an API token is refused: it must not act as a founder or maker.
+    pub fn person_or_operator(&self) -> Result<Option<AccountId>, Problem> {
+        match self.principal()?.credential {
+            Credential::Operator => Ok(None),
+            _ => self.account().map(Some),
+        }
+    }
+
     /// Whether the caller may; for parts of a page that only some see. The route's own permission is checked already.
     pub fn may(&self, permission: Permission) -> bool {
         let Some(here) = &self.organization else { return false };

@@ -12,6 +12,8 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::io::{AsyncRead, AsyncWrite};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
@@ -52,15 +54,13 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, ServeError> {
 /// TLS from PEM files: 1.2 and 1.3, aws-lc-rs, HTTP/2 and 1.1.
 pub fn tls(certificate_pem: &[u8], key_pem: &[u8]) -> Result<TlsAcceptor, ServeError> {
     let bad = |reason: &dyn std::fmt::Display| ServeError::Tls(reason.to_string());
-    let chain = rustls_pemfile::certs(&mut &*certificate_pem)
+    let chain = CertificateDer::pem_slice_iter(certificate_pem)
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| bad(&error))?;
     if chain.is_empty() {
         return Err(bad(&"the certificate file holds no certificate"));
     }
-    let key = rustls_pemfile::private_key(&mut &*key_pem)
-        .map_err(|error| bad(&error))?
-        .ok_or_else(|| bad(&"the key file holds no private key"))?;
+    let key = PrivateKeyDer::from_pem_slice(key_pem).map_err(|error| bad(&error))?;
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut config = rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()

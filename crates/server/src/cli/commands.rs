@@ -129,6 +129,15 @@ enum DomainCommand {
     List,
     /// Look for the proof now
     Check { name: String },
+    /// Claim the accounts at a verified domain, or say with --dry-run whom that would touch
+    Claim {
+        name: String,
+        /// Only these addresses, instead of all
+        #[arg(long = "address")]
+        addresses: Vec<String>,
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Remove a domain
     Remove { name: String },
 }
@@ -149,12 +158,18 @@ impl Domain {
                 let id = find_domain(client, &base, &name).await?;
                 client.post(&format!("{base}/{id}/check"), json!({})).await
             }
+            DomainCommand::Claim { name, addresses, dry_run } => {
+                let id = find_domain(client, &base, &name).await?;
+                let mode = if addresses.is_empty() { "all" } else { "chosen" };
+                let body = json!({ "mode": mode, "addresses": addresses, "dry_run": dry_run });
+                client.post(&format!("{base}/{id}/claims"), body).await
+            }
             DomainCommand::Remove { name } => {
                 let id = find_domain(client, &base, &name).await?;
                 client.delete(&format!("{base}/{id}")).await.map(|()| Value::Null)
             }
         };
-        with_client(&target, work, &["name", "state", "verified_at", "last_checked_at"])
+        with_client(&target, work, &["name", "state", "state_since", "checked_at"])
     }
 }
 
@@ -189,7 +204,7 @@ enum TokenCommand {
         /// What it may do, e.g. responsibilities.read,domains.manage
         #[arg(long, value_delimiter = ',', required = true)]
         scopes: Vec<String>,
-        /// How long it works: 12h, 90d
+        /// How long it works: 1d to 365d
         #[arg(long, default_value = "90d")]
         expires: String,
     },
@@ -199,25 +214,19 @@ enum TokenCommand {
     Revoke { id: String },
 }
 
-/// `30m`, `12h`, `90d` in seconds.
-fn seconds(text: &str) -> Result<u64, CliError> {
-    let wrong = || CliError::Usage(format!("`{text}` is no length of time: write 30m, 12h or 90d"));
-    let unit = match text.chars().last() {
-        Some('m') => 60,
-        Some('h') => 3600,
-        Some('d') => 86_400,
-        _ => return Err(wrong()),
-    };
-    let count: u64 = text[..text.len() - 1].parse().map_err(|_| wrong())?;
-    count.checked_mul(unit).ok_or_else(wrong)
+/// `90d` in days.
+fn days(text: &str) -> Result<u32, CliError> {
+    text.strip_suffix('d')
+        .and_then(|count| count.parse().ok())
+        .ok_or_else(|| CliError::Usage(format!("`{text}` is no number of days: write 1d to 365d")))
 }
 
 impl Token {
     fn run(self) -> Result<(), CliError> {
         let Self { command, organization, target } = self;
-        let base = format!("/api/v1/organizations/{}/tokens", need(&organization, "organization")?);
+        let base = format!("/api/v1/organizations/{}/api-tokens", need(&organization, "organization")?);
         if let TokenCommand::Create { name, scopes, expires } = command {
-            let body = json!({ "name": name, "scopes": scopes, "expires_in_seconds": seconds(&expires)? });
+            let body = json!({ "name": name, "scopes": scopes, "expires_in_days": days(&expires)? });
             let json = target.json;
             let made = block_on(async {
                 let client = Client::open(&target).await?;
@@ -228,7 +237,7 @@ impl Token {
             if json {
                 println!("{}", serde_json::to_string_pretty(&made).unwrap_or_default());
             } else {
-                println!("{}", made["token"].as_str().unwrap_or_default());
+                println!("{}", made["secret"].as_str().unwrap_or_default());
             }
             return Ok(());
         }

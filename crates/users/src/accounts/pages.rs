@@ -114,7 +114,7 @@ async fn request(State(app): State<App>, access: Access, Form(form): Form<Reques
 struct FinishPage {
     shell: Shell,
     email: String,
-    name: String,
+    typed_name: String,
     errors: FieldErrors,
 }
 
@@ -128,7 +128,7 @@ async fn show_finish(State(app): State<App>, access: Access, Path(token): Path<S
     let token = LinkToken::parse(&token).map_err(|_| link_dead())?;
     let email = link_email(&app, &access, &token).await?;
     let shell = navigation::public_shell(&app, &access, "Choose a password");
-    web::html(&FinishPage { shell, email, name: String::new(), errors: FieldErrors::default() })
+    web::html(&FinishPage { shell, email, typed_name: String::new(), errors: FieldErrors::default() })
 }
 
 #[derive(Deserialize)]
@@ -159,7 +159,7 @@ async fn finish(
     });
     if !errors.is_empty() {
         let shell = navigation::public_shell(&app, &access, "Choose a password");
-        let page = FinishPage { shell, email, name: form.name, errors };
+        let page = FinishPage { shell, email, typed_name: form.name, errors };
         return web::html_with(StatusCode::UNPROCESSABLE_ENTITY, &page);
     }
     let ctx = access.ctx.clone();
@@ -187,7 +187,7 @@ pub(crate) fn add_refusals(errors: &mut FieldErrors, refusals: &[Refusal]) {
 struct AccountPage {
     shell: Shell,
     profile: Profile,
-    name: String,
+    typed_name: String,
     errors: FieldErrors,
 }
 
@@ -200,8 +200,8 @@ async fn account_page(app: &App, access: &Access, name: Option<String>, errors: 
         .ok_or_else(|| Problem::not_found("account"))?;
     let status = if errors.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     let shell = navigation::shell(app, access, NavConsole::Account, "Your account", "/account");
-    let name = name.unwrap_or_else(|| profile.account.name.clone());
-    web::html_with(status, &AccountPage { shell, profile, name, errors })
+    let typed_name = name.unwrap_or_else(|| profile.account.name.clone());
+    web::html_with(status, &AccountPage { shell, profile, typed_name, errors })
 }
 
 async fn show_account(State(app): State<App>, access: Access) -> web::Result {

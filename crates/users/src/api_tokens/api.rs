@@ -153,14 +153,14 @@ pub(super) async fn make(
     days: u32,
 ) -> Result<(Token, ApiToken), Problem> {
     // A leaked token must not be able to outlive its revocation by making others.
-    let creator = access.account()?;
+    let creator = access.person_or_operator()?;
     let name = Name::parse(name).map_err(|error| Problem::invalid(&error).field("name", &error))?;
     let scopes = scopes.iter().map(|text| scope(text)).collect::<Result<Vec<_>, _>>()?;
     let new = NewToken { name, scopes, lifetime: Duration::from_secs(u64::from(days) * DAY.as_secs()) };
     let (organization, ctx) = (access.organization_id()?, access.ctx.clone());
     let done = app
         .db()
-        .write(&access.ctx, move |tx| super::create(&ctx, tx, organization, Some(creator), &new))
+        .write(&access.ctx, move |tx| super::create(&ctx, tx, organization, creator, &new))
         .await?;
     let field = |name: &str, why: String| Problem::invalid(&why).field(name, why);
     match done.value {

@@ -60,7 +60,7 @@ async fn create(State(app): State<App>, access: Access, Json(body): Json<Credent
         Outcome::SignedIn { token, account } => {
             let answer = SignedIn { account: account.to_string() };
             let mut response: Response = (StatusCode::CREATED, Json(answer)).into_response();
-            browser::set_cookie(&mut response, SESSION_COOKIE, token.text(), None);
+            browser::set_cookie(&mut response, SESSION_COOKIE, &token.text(), None);
             response.headers_mut().insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
             Ok(response)
         }

@@ -119,7 +119,7 @@ pub(crate) fn signed_in(app: &App, token: &LinkToken, next: &str) -> web::Result
     let mut response = web::see_other(next)?;
     let days = sessions::SessionRules::DEFAULT.absolute.as_secs();
     let _ = app;
-    browser::set_cookie(&mut response, SESSION_COOKIE, token.text(), Some(days));
+    browser::set_cookie(&mut response, SESSION_COOKIE, &token.text(), Some(days));
     Ok(response)
 }
 

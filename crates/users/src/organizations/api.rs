@@ -162,7 +162,7 @@ pub(super) async fn found(
     name: &str,
     slug: Option<&str>,
 ) -> Result<Organization, Problem> {
-    let account = access.account()?;
+    let account = access.person_or_operator()?;
     let name = Name::parse(name).map_err(|error| Problem::invalid(&error).field("name", &error))?;
     let slug = match slug.map(str::trim).filter(|slug| !slug.is_empty()) {
         Some(text) => {
@@ -178,7 +178,7 @@ pub(super) async fn found(
                 Some(slug) => slug.clone(),
                 None => super::suggest_slug(tx, name.as_str())?.ok_or_else(no_slug)?,
             };
-            Ok::<_, Problem>(super::create(&ctx, tx, Some(account), &name, &slug)?)
+            Ok::<_, Problem>(super::create(&ctx, tx, account, &name, &slug)?)
         })
         .await?;
     let taken = |why: &str| Problem::conflict(why).field("slug", why).cure("choose another short name");

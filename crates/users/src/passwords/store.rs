@@ -23,8 +23,7 @@ platform::statements! {
     FORGET_ALL: Platform = "delete from password_history where account_id = $1";
 }
 
-/// How many earlier hashes are kept at most, whatever a policy asks for.
-pub const HISTORY_MAX: u8 = 24;
+use super::strength::REUSE_HISTORY_MAX as HISTORY_MAX;
 
 pub struct Stored {
     pub phc: String,

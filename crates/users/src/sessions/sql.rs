@@ -21,6 +21,6 @@ platform::statements! {
         "update sessions set revoked_at = $3 where account_id = $1 and id = $2 and revoked_at is null";
     pub(super) REVOKE_ALL: Platform =
         "update sessions set revoked_at = $3
-         where account_id = $1 and revoked_at is null and expires_at > $3 and ($2 is null or id <> $2)";
+         where account_id = $1 and revoked_at is null and expires_at > $3 and (id <> $2 or $2 is null)";
     pub(super) CLEAN: Housekeeping = "delete from sessions where expires_at < $1";
 }

@@ -92,13 +92,9 @@ async fn read_form(
     form: &SetUpForm,
     errors: &mut FieldErrors,
 ) -> Result<Option<NewProvider>, Problem> {
-    let mut wrong = |field: &str, message: String| {
-        errors.add(field, message);
-        None
-    };
-    let provider = check_name(&form.provider).map_or_else(|why| wrong("provider", why), Some);
-    let name = check_name(&form.name).map_or_else(|why| wrong("name", why), Some);
-    let email = EmailAddress::parse(&form.email).map_or_else(|why| wrong("email", why.to_string()), Some);
+    let provider = check_name(&form.provider).map_err(|why| errors.add("provider", why)).ok();
+    let name = check_name(&form.name).map_err(|why| errors.add("name", why)).ok();
+    let email = EmailAddress::parse(&form.email).map_err(|why| errors.add("email", why.to_string())).ok();
     let slug = Slug::suggest(&form.provider);
     if slug.is_none() && provider.is_some() {
         errors.add("provider", "the name needs at least two letters or digits of a-z, 0-9");

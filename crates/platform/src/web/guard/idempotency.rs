@@ -129,8 +129,10 @@ async fn remember(app: &App, who: String, key: String, response: Response) -> Re
         .unwrap_or_default()
         .to_owned();
     let kept = bytes.to_vec();
-    // What failed on our side may be tried again under the same key.
-    let again = status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
+    // What failed on our side may be tried again under the same key; an answer that must not be stored (it carries a
+    // secret that is shown once) is not stored here either.
+    let secret = parts.headers.get(header::CACHE_CONTROL).is_some_and(|value| value == "no-store");
+    let again = status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS || secret;
     app.db()
         .housekeeping(move |tx| {
             if again {

@@ -1,0 +1,84 @@
+//! The demo: a provider, three organizations, and a year of their history, so that pages can be judged full.
+//!
+//! Nothing here writes a row. A second app over the same store, with a virtual clock that starts a year ago and a
+//! fixed seed, goes through the year day by day: people sign up, domains are proved, claimed and lost, policies decided,
+//! through the same rules that handlers call, with the same jobs in between. What the pages show afterwards is what
+//! the program would show if it had been used that way.
+
+use std::time::Duration;
+
+use platform::app::{AppBuilder, AppParts};
+use platform::config::Config;
+use platform::ctx::{Actor, Random};
+use platform::db::DbError;
+use platform::mail::Mailer;
+use platform::principals;
+use platform::time::{Clock, DAY};
+use platform::App;
+
+mod people;
+mod prover;
+mod story;
+
+/// The history is the same for every installation filled on the same day.
+const SEED: u64 = 41_06_47;
+const YEAR: Duration = Duration::from_secs(365 * DAY.as_secs());
+
+#[derive(Debug, thiserror::Error)]
+pub enum DemoError {
+    #[error(transparent)]
+    Db(#[from] DbError),
+    #[error("the demo's mail folder cannot be used: {0}")]
+    Mail(#[from] platform::mail::MailError),
+    #[error("the demo's story does not go through: {0}")]
+    Story(String),
+}
+
+/// Who the printed links sign in.
+const VISITORS: [(&str, &str); 3] = [
+    ("provider owner", "nora.winter@northwind.example"),
+    ("organization admin", "mara.lind@harbor.example"),
+    ("member", "jonas.berg@harbor.example"),
+];
+
+/// Lives through the year that ends now.
+pub async fn fill(app: &App) -> Result<(), DemoError> {
+    let clock = Clock::virtual_at(app.clock().now().minus(YEAR));
+    let end = app.clock().now();
+    let mut config: Config = app.config().clone();
+    config.smtp_url = None;
+    config.mailbox_dir = Some(config.data_dir.join("demo-mail"));
+    let script = prover::Script::default();
+    let parts = AppParts {
+        db: app.db().clone(),
+        clock: clock.clone(),
+        random: Random::seeded(SEED),
+        keyring: app.keyring().clone(),
+        areas: app.areas().to_vec(),
+        authenticate: app.authenticate().clone(),
+        config: config.clone(),
+    };
+    let past = AppBuilder::new(parts).service(Mailer::new(&config)?).service(script.service()).build();
+    story::tell(&past, &script, end).await
+}
+
+/// A fresh link for each visitor; each works once.
+pub async fn sign_in_links(app: &App) -> Result<Vec<(&'static str, String)>, DbError> {
+    let mut links = Vec::new();
+    for (who, email) in VISITORS {
+        let ctx = app.ctx(Actor::Operator);
+        let at = ctx.clone();
+        let written = app
+            .db()
+            .write(&ctx, move |tx| match principals::account_by_email(tx, email)? {
+                Some(account) => Ok(users::login::create_link(&at, tx, &account)?.map(Some)),
+                None => Ok::<_, DbError>(platform::db::Commit::unchanged(None)),
+            })
+            .await?;
+        if let Some(token) = written.value {
+            let path = format!("/sign-in/link/{}", token.text());
+            links.push((who, users::accounts::join(&app.config().public_url, &path)));
+        }
+    }
+    Ok(links)
+}

@@ -1,0 +1,350 @@
+//! The year: what happened on which day. Each step is a rule that a handler calls, too.
+
+use std::net::IpAddr;
+
+use platform::access::Role;
+use platform::ctx::{Actor, Ctx, Origin};
+use platform::db::DbError;
+use platform::ids::{AccountId, OrganizationId, Slug};
+use platform::principals::Account;
+use platform::time::{DAY, HOUR, Timestamp};
+use platform::{App, jobs};
+use users::accounts::email::EmailAddress;
+use users::accounts::{Vouching, vouch};
+use users::claims::{self, Starting, Whom};
+use users::domains::checks::{self, Checked};
+use users::domains::name::{DomainName, Reserved};
+use users::domains::{self, Adding, DomainId};
+use users::invitations::{self, Inviter, NewInvitation};
+use users::names::Name;
+use users::organizations::{self, Founding};
+use users::policies::{self, Decided, Rules};
+use users::set_up::{self, NewProvider};
+use users::{groups, login};
+
+use super::DemoError;
+use super::people::{DEVICES, Person, person};
+use super::prover::Script;
+
+/// The story so far, and who acts in it.
+struct Teller<'a> {
+    app: &'a App,
+    script: &'a Script,
+    start: Timestamp,
+}
+
+fn broken(what: impl ToString) -> DemoError {
+    DemoError::Story(what.to_string())
+}
+
+pub async fn tell(app: &App, script: &Script, end: Timestamp) -> Result<(), DemoError> {
+    let teller = Teller { app, script, start: app.clock().now() };
+    teller.provider().await?;
+    teller.until(4).await?;
+    let harbor = teller.harbor().await?;
+    teller.until(24).await?;
+    let meridian = teller.meridian().await?;
+    teller.until(52).await?;
+    let kestrel = teller.kestrel().await?;
+    teller.live_on(&[harbor.clone(), meridian.clone(), kestrel.clone()], end, &harbor, &kestrel).await
+}
+
+/// A company of the story.
+#[derive(Clone)]
+struct Company {
+    id: OrganizationId,
+    name: &'static str,
+    owner: Account,
+    people: Vec<Account>,
+    domains: Vec<(DomainId, &'static str)>,
+}
+
+impl Teller<'_> {
+    fn ctx(&self) -> Ctx {
+        self.app.ctx(Actor::Operator)
+    }
+
+    fn ctx_of(&self, account: AccountId, device: usize) -> Ctx {
+        let (ip, agent) = DEVICES[device % DEVICES.len()];
+        let origin = Origin { ip: ip.parse::<IpAddr>().ok(), user_agent: Some(agent.to_owned()) };
+        self.app.ctx(Actor::Account(account)).from_origin(origin)
+    }
+
+    /// Runs what is due now: jobs, then the matrix.
+    async fn settle(&self) -> Result<(), DbError> {
+        loop {
+            let worked = jobs::run_due(self.app).await?;
+            let evaluated = responsibility::consumer_step(self.app.clone()).await?;
+            if worked == 0 && evaluated == 0 {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Lets time pass until `day` of the story.
+    async fn until(&self, day: u32) -> Result<(), DbError> {
+        self.until_time(self.start.plus(DAY * day)).await
+    }
+
+    async fn until_time(&self, time: Timestamp) -> Result<(), DbError> {
+        loop {
+            self.settle().await?;
+            let left = time.since(self.app.clock().now());
+            if left.is_zero() {
+                return Ok(());
+            }
+            self.app.clock().advance(left.min(HOUR * 12));
+        }
+    }
+
+    async fn provider(&self) -> Result<(), DemoError> {
+        let ctx = self.ctx();
+        let at = ctx.clone();
+        self.app
+            .db()
+            .write(&ctx, move |tx| {
+                let check = |text: &str| DbError::Check(text.to_owned());
+                let new = NewProvider {
+                    provider_name: "Northwind Cloud".to_owned(),
+                    slug: Slug::parse("northwind").map_err(|_| check("slug"))?,
+                    owner_email: EmailAddress::parse("nora.winter@northwind.example").map_err(|_| check("email"))?,
+                    owner_name: "Nora Winter".to_owned(),
+                    phc: None,
+                };
+                set_up::create_without_link(&at, tx, &new)
+            })
+            .await?;
+        for (n, role) in [(3, Role::Admin), (8, Role::Admin), (14, Role::Auditor)] {
+            let who = person(n, 31, "northwind.example");
+            self.vouch(&who, Some(("northwind", role))).await?;
+        }
+        Ok(())
+    }
+
+    async fn vouch(&self, who: &Person, join: Option<(&'static str, Role)>) -> Result<Account, DemoError> {
+        let ctx = self.ctx();
+        let (at, name) = (ctx.clone(), who.name.clone());
+        let email = EmailAddress::parse(&who.email).map_err(broken)?;
+        let made = self.app.db().write(&ctx, move |tx| vouch(&at, tx, &email, &name, join)).await?;
+        match made.value {
+            Vouching::Done(account) => Ok(account),
+            other => Err(broken(format!("{}: {other:?}", who.email))),
+        }
+    }
+
+    async fn found(&self, owner: &Person, name: &'static str, slug: &'static str) -> Result<Company, DemoError> {
+        let owner = self.vouch(owner, None).await?;
+        let ctx = self.ctx_of(owner.id, 0);
+        let (at, founder) = (ctx.clone(), owner.id);
+        let wanted = Name::parse(name).map_err(broken)?;
+        let slug = Slug::parse(slug).map_err(broken)?;
+        let made = self
+            .app
+            .db()
+            .write(&ctx, move |tx| organizations::create(&at, tx, Some(founder), &wanted, &slug))
+            .await?;
+        match made.value {
+            Founding::Done(made) => Ok(Company { id: made.id, name, owner, people: Vec::new(), domains: Vec::new() }),
+            other => Err(broken(format!("{name}: {other:?}"))),
+        }
+    }
+
+    /// `count` people join within `days`.
+    async fn staff(
+        &self,
+        company: &mut Company,
+        slug: &'static str,
+        count: usize,
+        offset: usize,
+        domain: &str,
+    ) -> Result<(), DemoError> {
+        for n in 0..count {
+            let role = match n {
+                1 => Role::Admin,
+                5 => Role::Auditor,
+                _ => Role::Member,
+            };
+            let made = self.vouch(&person(n, offset, domain), Some((slug, role))).await?;
+            company.people.push(made);
+            if n % 8 == 7 {
+                self.until_time(self.app.clock().now().plus(HOUR * 6)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn add_domain(&self, company: &mut Company, name: &'static str, publish: bool) -> Result<(), DemoError> {
+        let ctx = self.ctx_of(company.owner.id, 0);
+        let (at, id) = (ctx.clone(), company.id);
+        let parsed = DomainName::parse_with(name, Reserved::Allow).map_err(broken)?;
+        let added = self.app.db().write(&ctx, move |tx| domains::add(&at, tx, id, &parsed)).await?;
+        let Adding::Done(domain) = added.value else { return Err(broken(format!("{name} was not added"))) };
+        company.domains.push((domain.id, name));
+        if publish {
+            self.script.publish(name, &domain.record_value());
+            self.app.clock().advance(HOUR);
+            self.check(company, domain.id).await?;
+        }
+        Ok(())
+    }
+
+    async fn check(&self, company: &Company, domain: DomainId) -> Result<Checked, DemoError> {
+        let ctx = self.ctx_of(company.owner.id, 0);
+        checks::check(self.app, &ctx, company.id, domain).await.map_err(broken)
+    }
+
+    async fn claim_all(&self, company: &Company, domain: DomainId) -> Result<(), DemoError> {
+        let ctx = self.ctx_of(company.owner.id, 0);
+        let (at, id) = (ctx.clone(), company.id);
+        let started = self
+            .app
+            .db()
+            .write(&ctx, move |tx| claims::start(&at, tx, id, domain, &Whom::All, Some(true)))
+            .await?;
+        match started.value {
+            Starting::Done(_) => Ok(self.settle().await?),
+            other => Err(broken(format!("claim of {}: {other:?}", company.name))),
+        }
+    }
+
+    async fn decide(&self, company: &Company, rules: Rules) -> Result<(), DemoError> {
+        let ctx = self.ctx_of(company.owner.id, 0);
+        let (at, id, by) = (ctx.clone(), company.id, company.owner.name.clone());
+        let decided =
+            self.app.db().write(&ctx, move |tx| policies::decide(&at, tx, id, &by, None, rules)).await?;
+        match decided.value {
+            Decided::Done(_) => Ok(()),
+            other => Err(broken(format!("policy of {}: {other:?}", company.name))),
+        }
+    }
+
+    async fn group(&self, company: &Company, name: &str, members: &[usize]) -> Result<(), DemoError> {
+        let ctx = self.ctx_of(company.owner.id, 0);
+        let (at, id) = (ctx.clone(), company.id);
+        let name = Name::parse(name).map_err(broken)?;
+        let made = self.app.db().write(&ctx, move |tx| groups::create(&at, tx, id, &name, "")).await?;
+        let groups::Saved::Done(group) = made.value else { return Err(broken("a group was not made")) };
+        for n in members {
+            let Some(account) = company.people.get(*n).map(|account| account.id) else { continue };
+            let (at, group) = (ctx.clone(), group.id);
+            self.app.db().write(&ctx, move |tx| groups::add_member(&at, tx, id, group, account)).await?;
+        }
+        Ok(())
+    }
+
+    async fn invite(&self, company: &Company, email: &str) -> Result<(), DemoError> {
+        let ctx = self.ctx_of(company.owner.id, 0);
+        let (at, id, app) = (ctx.clone(), company.id, self.app.clone());
+        let inviter = Inviter {
+            account: Some(company.owner.id),
+            name: company.owner.name.clone(),
+            over_owners: true,
+        };
+        let new = NewInvitation {
+            email: EmailAddress::parse(email).map_err(broken)?,
+            role: Role::Member,
+            groups: Vec::new(),
+        };
+        self.app.db().write(&ctx, move |tx| invitations::invite(&app, &at, tx, id, &inviter, &new)).await?;
+        Ok(())
+    }
+
+    /// Signs somebody in from one of their devices.
+    async fn sign_in(&self, account: &Account, device: usize) -> Result<(), DbError> {
+        let ctx = self.ctx_of(account.id, device);
+        let (at, account) = (ctx.clone(), account.clone());
+        let link = self.app.db().write(&ctx, move |tx| login::create_link(&at, tx, &account)).await?;
+        let (at, token) = (ctx.clone(), link.value);
+        self.app.db().write(&ctx, move |tx| login::use_link(&at, tx, &token)).await?;
+        Ok(())
+    }
+
+    /// Verified, claimed, decided: an organization that does its part.
+    async fn harbor(&self) -> Result<Company, DemoError> {
+        let owner = Person { name: "Mara Lind".to_owned(), email: "mara.lind@harbor.example".to_owned() };
+        let mut harbor = self.found(&owner, "Harbor Logistics", "harbor").await?;
+        let jonas = Person { name: "Jonas Berg".to_owned(), email: "jonas.berg@harbor.example".to_owned() };
+        let jonas = self.vouch(&jonas, Some(("harbor", Role::Member))).await?;
+        harbor.people.push(jonas);
+        self.staff(&mut harbor, "harbor", 58, 0, "harbor.example").await?;
+        self.add_domain(&mut harbor, "harbor.example", true).await?;
+        self.claim_all(&harbor, harbor.domains[0].0).await?;
+        self.staff(&mut harbor, "harbor", 9, 17, "harbor-freight.example").await?;
+        self.add_domain(&mut harbor, "harbor-freight.example", true).await?;
+        self.claim_all(&harbor, harbor.domains[1].0).await?;
+        self.decide(&harbor, Rules { password_reuse_history: 5, ..Rules::RECOMMENDED }).await?;
+        self.group(&harbor, "Dispatch", &[0, 2, 4, 6, 8, 10, 12]).await?;
+        self.group(&harbor, "Finance", &[1, 3, 5, 9]).await?;
+        Ok(harbor)
+    }
+
+    /// Never got round to proving its domain: most of its half is open.
+    async fn meridian(&self) -> Result<Company, DemoError> {
+        let owner = Person { name: "Theo Marsh".to_owned(), email: "theo.marsh@meridian.example".to_owned() };
+        let mut meridian = self.found(&owner, "Meridian Clinic", "meridian").await?;
+        self.staff(&mut meridian, "meridian", 21, 11, "meridian.example").await?;
+        self.add_domain(&mut meridian, "meridian.example", false).await?;
+        Ok(meridian)
+    }
+
+    /// Verified, with freelancers from outside, a weak policy and a forgotten invitation.
+    async fn kestrel(&self) -> Result<Company, DemoError> {
+        let owner = Person { name: "Ida Falk".to_owned(), email: "ida.falk@kestrel.example".to_owned() };
+        let mut kestrel = self.found(&owner, "Kestrel Studio", "kestrel").await?;
+        self.staff(&mut kestrel, "kestrel", 12, 23, "kestrel.example").await?;
+        self.add_domain(&mut kestrel, "kestrel.example", true).await?;
+        self.claim_all(&kestrel, kestrel.domains[0].0).await?;
+        for n in 0..5 {
+            let outside = person(n, 29, "freelance.example");
+            let made = self.vouch(&outside, Some(("kestrel", Role::Member))).await?;
+            kestrel.people.push(made);
+        }
+        self.decide(&kestrel, Rules { session_absolute_hours: 168, ..Rules::RECOMMENDED }).await?;
+        self.group(&kestrel, "Project Heron", &[0, 3, 12, 13]).await?;
+        Ok(kestrel)
+    }
+
+    /// The months after: people sign in, one domain's record goes missing and comes back, a policy is weakened.
+    async fn live_on(
+        &self,
+        companies: &[Company],
+        end: Timestamp,
+        harbor: &Company,
+        kestrel: &Company,
+    ) -> Result<(), DemoError> {
+        let (freight, freight_name) = harbor.domains[1];
+        let mut month = 0_usize;
+        while self.app.clock().now().plus(DAY * 30) < end {
+            for company in companies {
+                for (n, account) in company.people.iter().enumerate().filter(|(n, _)| (n + month) % 4 == 0) {
+                    self.sign_in(account, n + month / 3).await?;
+                }
+                self.sign_in(&company.owner, month % 2).await?;
+            }
+            match month {
+                3 => self.script.withdraw(freight_name),
+                6 => {
+                    let relaxed = Rules { password_min_length: 10, session_absolute_hours: 168, ..Rules::RECOMMENDED };
+                    self.decide(kestrel, relaxed).await?;
+                }
+                _ => {}
+            }
+            self.until_time(self.app.clock().now().plus(DAY * 10)).await?;
+            if month == 3 {
+                // The owner saw the notice and put the record back.
+                let id = harbor.id;
+                let found = self.app.db().read(move |tx| domains::find(tx, id, freight)).await?;
+                let domain = found.ok_or_else(|| broken("the domain is gone"))?;
+                self.script.publish(freight_name, &domain.record_value());
+                self.check(harbor, freight).await?;
+            }
+            self.until_time(self.app.clock().now().plus(DAY * 20)).await?;
+            month += 1;
+        }
+        self.until_time(end.minus(DAY * 16)).await?;
+        self.invite(kestrel, "rita.moss@printworks.example").await?;
+        self.until_time(end.minus(DAY * 3)).await?;
+        self.invite(harbor, "new.colleague@harbor.example").await?;
+        Ok(self.until_time(end).await?)
+    }
+}
