@@ -20,6 +20,7 @@ pub static AREA: Area = Area {
     schedules: &[],
     evidence: &[],
     drills: &[],
+    facts: None,
     navigation: jobs_page::NAVIGATION,
     tasks: &[],
 };

@@ -20,7 +20,13 @@ impl ledger::TileSource for Source<'_> {
     type Error = DbError;
 
     fn leaves(&mut self, start: u64, count: u64) -> Result<Vec<ledger::Hash>, DbError> {
-        self.tx.list(&sql::LEAVES, params![self.organization, start, start + count], |row| row.get(0))
+        let range = params![self.organization, start, start + count];
+        let leaves = self.tx.list(&sql::LEAVES, range, |row| row.get(0))?;
+        if u64::try_from(leaves.len()) == Ok(count) {
+            Ok(leaves)
+        } else {
+            Err(DbError::Ledger(format!("some of the entries {start} to {} are missing", start + count)))
+        }
     }
 
     fn node(&mut self, level: u8, position: u64) -> Result<ledger::Hash, DbError> {
@@ -94,7 +100,11 @@ pub fn export<W: Write>(tx: &mut ReadTx, identity: &ExportIdentity<'_>, out: W) 
     )?;
     let mut next = 0;
     while next < size {
-        for event in super::range(tx, organization, next, PAGE)? {
+        let page = super::range(tx, organization, next, PAGE)?;
+        if page.is_empty() {
+            return Err(DbError::Ledger(format!("entry {next} is missing")).into());
+        }
+        for event in page.into_iter().take_while(|event| event.sequence < size) {
             writer.entry(&event.entry()?)?;
             next += 1;
         }

@@ -26,26 +26,30 @@ impl Verify {
             .map_err(|error| CliError::Failed(format!("cannot read `{name}`: {error}")))?;
         let verified = ledger::verify_export(BufReader::with_capacity(1 << 20, file))
             .map_err(|error| CliError::Damaged(format!("`{name}` is not what was exported: {error}")))?;
+        let signer = verified.key.to_string();
         if let Some(key) = &self.key
-            && *key != verified.verifier_key
+            && *key != signer
         {
-            return Err(CliError::Damaged(format!(
-                "`{name}` is consistent but signed by `{}`, not by `{key}`",
-                verified.verifier_key
-            )));
+            let text = format!("`{name}` is consistent but signed by `{signer}`, not by `{key}`");
+            return Err(CliError::Damaged(text));
         }
         if self.json {
             let report = serde_json::json!({
                 "entries": verified.entries,
                 "root": hex(&verified.root),
-                "origin": verified.origin,
-                "verifier_key": verified.verifier_key,
+                "origin": verified.header.origin,
+                "organization": verified.header.slug,
+                "redacted": verified.redacted,
+                "verifier_key": signer,
             });
             println!("{report}");
         } else {
-            println!("good: {} entries of {}", verified.entries, verified.origin);
+            println!("good: {} entries of {}", verified.entries, verified.header.origin);
             println!("root {}", hex(&verified.root));
-            println!("signed by {}", verified.verifier_key);
+            println!("signed by {signer}");
+            if self.key.is_none() {
+                println!("compare that key with the published one, or give it with --key");
+            }
         }
         Ok(())
     }
