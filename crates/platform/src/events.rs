@@ -17,6 +17,7 @@ use crate::ids::{Id, OrganizationId};
 use crate::params;
 use crate::time::Timestamp;
 
+pub mod anchor;
 pub mod proofs;
 pub(crate) mod sql;
 

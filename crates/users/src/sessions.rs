@@ -18,6 +18,7 @@ use crate::tokens::LinkToken;
 
 pub(crate) mod api;
 pub(crate) mod authenticate;
+pub(crate) mod jobs;
 pub(crate) mod pages;
 pub(crate) mod sql;
 #[cfg(test)]

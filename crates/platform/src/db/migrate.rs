@@ -46,6 +46,7 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(6, "0006_policies"),
     migration!(7, "0007_breach_contacts"),
     migration!(8, "0008_responsibility"),
+    migration!(9, "0009_ledger_anchors"),
 ];
 
 impl Migration {

@@ -12,6 +12,7 @@ use axum::response::Response;
 
 use crate::app::App;
 use crate::db::DbError;
+use crate::jobs::{JobFuture, JobKind, Run, Schedule};
 use crate::params;
 use crate::web::{Access, Problem};
 
@@ -31,6 +32,7 @@ crate::statements! {
         "select request_hash, status, content_type, body from idempotency_keys where principal = $1 and key = $2";
     END: Housekeeping =
         "update idempotency_keys set status = $3, content_type = $4, body = $5 where principal = $1 and key = $2";
+    FORGET: Housekeeping = "delete from idempotency_keys where created_at < $1";
     ABANDON: Housekeeping = "delete from idempotency_keys where principal = $1 and key = $2";
 }
 
@@ -161,4 +163,18 @@ fn replay(status: u16, content_type: &str, body: Vec<u8>) -> Response {
     }
     response.headers_mut().insert("idempotency-replayed", HeaderValue::from_static("true"));
     response
+}
+
+const CLEAN: &str = "idempotency.clean";
+
+/// Forgets answers that are older than a day.
+pub const JOBS: &[JobKind] = &[JobKind { name: CLEAN, attempts_max: 3, run: clean }];
+pub const SCHEDULES: &[Schedule] = &[Schedule { kind: CLEAN, every: KEPT }];
+
+fn clean(app: App, run: Run) -> JobFuture {
+    Box::pin(async move {
+        let before = run.ctx.now.minus(KEPT);
+        app.db().housekeeping(move |tx| tx.execute(&FORGET, params![before])).await?;
+        Ok(())
+    })
 }
