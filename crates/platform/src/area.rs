@@ -1,6 +1,6 @@
 //! What an area of the product contributes to the program. `server/src/main.rs` is the list of areas.
 
-use crate::evidence::{DrillSource, EvidenceSource};
+use crate::evidence::{DrillSource, EvidenceSource, ReadFacts};
 use crate::jobs::{JobKind, Schedule};
 use crate::web::navigation::NavEntry;
 use crate::web::routes::Routes;
@@ -14,6 +14,8 @@ pub struct Area {
     pub evidence: &'static [EvidenceSource],
     /// Probes of this area's controls.
     pub drills: &'static [DrillSource],
+    /// Reads the facts that decide which duties bind an organization; one area has it.
+    pub facts: Option<ReadFacts>,
     /// Entries of the consoles' side navigation.
     pub navigation: &'static [NavEntry],
     /// Long-running tasks to start beside the server (consumers of the feed); end when the app drains.

@@ -199,6 +199,17 @@ impl EvidenceSource {
     }
 }
 
+/// What decides which duties bind an organization at all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OrganizationFacts {
+    pub has_verified_domain: bool,
+    /// Somebody with access has an address outside the organization's verified domains.
+    pub has_outside_users: bool,
+}
+
+/// Reads those facts; reads only.
+pub type ReadFacts = fn(&mut ReadTx, OrganizationId) -> Result<OrganizationFacts, DbError>;
+
 /// How a run of a drill ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DrillReport {

@@ -14,6 +14,7 @@ pub mod browser;
 pub mod chart;
 pub mod extract;
 pub mod guard;
+pub mod multipart;
 pub mod navigation;
 pub mod openapi;
 pub mod pagination;

@@ -15,6 +15,7 @@ pub static AREA: Area = Area {
     schedules: &[],
     evidence: &[],
     drills: &[],
+    facts: None,
     navigation: &[],
     tasks: &[],
 };

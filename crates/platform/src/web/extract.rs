@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::Problem;
+use super::multipart::{self, Multipart};
 
 /// A JSON body, in and out. In: `Content-Type: application/json`, no unknown members where the type denies them.
 pub struct Json<T>(pub T);
@@ -75,6 +76,18 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Form<T> {
             .await
             .map(|form| Self(form.0))
             .map_err(|error| Problem::malformed(error.body_text()))
+    }
+}
+
+/// A form body with files (`multipart/form-data`). The guard has checked its `csrf` field; the route says
+/// `.body_bytes_max(multipart::BODY_BYTES_MAX)`.
+impl<S: Send + Sync> FromRequest<S> for Multipart {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let (headers, bytes) = body_of(request, state).await?;
+        let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        multipart::parse(content_type.unwrap_or_default(), &bytes).map_err(Problem::malformed)
     }
 }
 

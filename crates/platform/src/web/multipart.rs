@@ -3,11 +3,8 @@
 //!
 //! Bounded in bytes and parts; boundaries only where a line begins; each part has exactly one `Content-Disposition:
 //! form-data` with a quoted name; no preamble, no epilogue, no transfer encodings, no nested multiparts.
-
-use axum::extract::{FromRequest, Request};
-use axum::http::header;
-
-use super::Problem;
+//! Handlers take a [`Multipart`] as an argument ([`super::extract`]); this file is the reader alone, so that a fuzzer
+//! can have it by itself.
 
 pub const BODY_BYTES_MAX: usize = 6 * 1024 * 1024;
 pub const PARTS_MAX: usize = 10;
@@ -36,7 +33,9 @@ pub enum MultipartError {
     TooLarge,
     #[error("the form has more than {PARTS_MAX} parts")]
     TooManyParts,
-    #[error("the form does not follow its own boundaries: it was cut off or changed on the way; send it again")]
+    #[error(
+        "the form does not follow its own boundaries: it was cut off or changed on the way; send it again"
+    )]
     Boundary,
     #[error("part {0} of the form has headers that cannot be read")]
     Headers(usize),
@@ -177,20 +176,6 @@ fn quoted(text: &str) -> Option<(String, &str)> {
     None
 }
 
-impl<S: Send + Sync> FromRequest<S> for Multipart {
-    type Rejection = Problem;
-
-    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        let (parts, body) = request.into_parts();
-        let content_type = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let content_type = content_type.unwrap_or_default().to_owned();
-        let bytes = axum::body::to_bytes(body, BODY_BYTES_MAX)
-            .await
-            .map_err(|_| Problem::malformed(MultipartError::TooLarge))?;
-        parse(&content_type, &bytes).map_err(Problem::malformed)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -248,9 +233,14 @@ mod tests {
             (part("Content-Disposition: form-data; name=\"a\"; name=\"b\""), E::Headers(1)),
             (part("Content-Disposition: form-data; name=\"a\"; filename*=\"b\""), E::Headers(1)),
             (part("Content-Disposition: form-data; name=\"a"), E::Headers(1)),
-            (part("Content-Transfer-Encoding: base64\r\nContent-Disposition: form-data; name=\"a\""), E::Headers(1)),
             (
-                part("Content-Disposition: form-data; name=\"a\"\r\nContent-Disposition: form-data; name=\"b\""),
+                part("Content-Transfer-Encoding: base64\r\nContent-Disposition: form-data; name=\"a\""),
+                E::Headers(1),
+            ),
+            (
+                part(
+                    "Content-Disposition: form-data; name=\"a\"\r\nContent-Disposition: form-data; name=\"b\"",
+                ),
                 E::Headers(1),
             ),
             (part("Content-Disposition: form-data; name=\"\""), E::Name(1)),

@@ -19,6 +19,7 @@ static GUARDED: Area = Area {
     schedules: &[],
     evidence: &[],
     drills: &[],
+    facts: None,
     navigation: &[],
     tasks: &[],
 };

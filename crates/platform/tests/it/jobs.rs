@@ -22,6 +22,7 @@ static WORKING: Area = Area {
     schedules: &[Schedule { kind: "test.good", every: HOUR }],
     evidence: &[],
     drills: &[],
+    facts: None,
     navigation: &[],
     tasks: &[],
 };

@@ -18,6 +18,7 @@ pub static EMPTY: Area = Area {
     schedules: &[],
     evidence: &[],
     drills: &[],
+    facts: None,
     navigation: &[],
     tasks: &[],
 };

@@ -17,6 +17,7 @@ static MAIL: Area = Area {
     schedules: &[],
     evidence: &[],
     drills: &[],
+    facts: None,
     navigation: &[],
     tasks: &[],
 };
