@@ -7,7 +7,9 @@ TOOLS="${BAILIWICK_TOOLS:-$ROOT/.tools}"
 export ROOT TOOLS
 export PATH="$TOOLS/bin:$PATH"
 
-say() { printf '\033[1m==>\033[0m %s\n' "$*" >&2; }
+say() {
+  if [ -t 2 ]; then printf '\033[1m==> %s\033[0m\n' "$*" >&2; else printf '==> %s\n' "$*" >&2; fi
+}
 die() {
   printf 'error: %s\n' "$*" >&2
   exit 1
