@@ -120,6 +120,10 @@ pub fn finish_sign_up(ctx: &Ctx, tx: &mut Tx, token: &LinkToken, new: &NewPerson
     let provider = sessions::provider_id(tx)?;
     let account = match principals::account_by_email(tx, &link.email)? {
         None => create(ctx, tx, provider, &link.email, &new.name)?,
+        // Prepared for whoever had the mailbox before its domain was lost.
+        Some(account) if crate::domains::is_frozen(tx, &account)? => {
+            return Ok(Commit::unchanged(SignUp::LinkDead));
+        }
         Some(account) if account.state == AccountState::Unverified => {
             activate(ctx, tx, provider, account, &new.name)?
         }
@@ -127,6 +131,7 @@ pub fn finish_sign_up(ctx: &Ctx, tx: &mut Tx, token: &LinkToken, new: &NewPerson
         Some(_) => return Ok(Commit::unchanged(SignUp::LinkDead)),
     };
     store::set(ctx, tx, account.id, &new.phc)?;
+    crate::claims::account_appeared(ctx, tx, &account)?;
     let started = sessions::start(ctx, tx, provider, &account, Method::Link)?;
     let id = account.id;
     Ok(started.map(|session| SignUp::Done { account: id, session }))

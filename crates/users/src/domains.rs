@@ -34,7 +34,7 @@ pub mod prover;
 pub(crate) mod provider_pages;
 pub(crate) mod sql;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use name::DomainName;
 use proof::{Method, Report};

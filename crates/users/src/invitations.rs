@@ -378,6 +378,10 @@ pub fn accept(
     if person.email != invitation.email {
         return Ok(Commit::unchanged(Accepted::OtherAddress));
     }
+    // Its mailbox may have changed hands since the link was sent.
+    if crate::domains::lost_after(tx, &person.email_domain, invitation.sent_at)? {
+        return Ok(Commit::unchanged(Accepted::Dead));
+    }
     organizations::lock(tx, organization.id)?;
     // The update decides: of two uses at once only one changes the row, and a link renewed meanwhile is dead.
     let used = params![organization.id, invitation.id, token.hash(), ctx.now];
