@@ -108,11 +108,11 @@ export async function picture(page, name) {
   return path;
 }
 
-// The page as it stands, at every width, light and dark: no accessibility finding, no sideways scroll,
+// The page as it stands, at these widths, light and dark: no accessibility finding, no sideways scroll,
 // one picture each.
-export async function inspect(page, name) {
+export async function inspect(page, name, { widths_px = WIDTHS_PX } = {}) {
   const was = page.viewportSize();
-  for (const width_px of WIDTHS_PX) {
+  for (const width_px of widths_px) {
     for (const scheme of ["light", "dark"]) {
       await page.setViewportSize({ width: width_px, height: 900 });
       await page.emulateMedia({ colorScheme: scheme });
