@@ -45,6 +45,8 @@ pub async fn sign_up(kit: &Kit, email: &str) -> Client {
     let link = mailed_link(kit, email).await;
     browser.get(&link).await.expect(200);
     browser.submit(&link, &[("name", "Mara Lind"), ("password", PASSWORD)]).await.expect(303);
+    // A page of the new session: its token fits what is sent next.
+    browser.get("/account").await.expect(200);
     browser
 }
 
