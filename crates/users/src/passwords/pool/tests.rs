@@ -158,7 +158,7 @@ async fn stopping_the_pool_answers_those_who_wait() {
 /// Prints the pool's throughput against a bare loop over one re-used arena; no assertion, since machines differ.
 #[tokio::test]
 async fn measure_pool_against_a_bare_loop() {
-    const ROUNDS: u32 = 40;
+    const ROUNDS: u32 = 15;
     for (name, cost) in [("19 MiB, 2 passes", Cost::DEFAULT), ("7 MiB, 5 passes", Cost::LOW_MEMORY)] {
         let pool = pool(1, 64, cost);
         let mut blocks = arena(cost);
