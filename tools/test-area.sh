@@ -130,6 +130,14 @@ e2e() {
   local tests=(tests/e2e/*.test.mjs)
   [ $# -eq 0 ] || tests=("${@/#/--test-name-pattern=}" "${tests[@]}")
   node_tests "${tests[@]}"
+  E2E_DATABASE=postgres tools/with-postgres.sh --fast tools/test-area.sh story
+}
+
+# One organization's way through the product, on the database of E2E_DATABASE.
+story() {
+  tools/provision.sh e2e dns smtp
+  [ -n "${BAILIWICK_BIN:-}" ] || build_fast
+  node_tests tests/e2e/story.test.mjs
 }
 
 # Requests made up from /openapi.json, right and wrong ones: every answer is as promised, none is a 5xx.
@@ -150,7 +158,7 @@ crate_tests() {
 filter=${1:-}
 case "$area" in
   fuzz-one) fuzz_one "$@" ;;
-  tidy | clippy | docs | rust | fuzz | deny | e2e | api) "$area" "$@" ;;
+  tidy | clippy | docs | rust | fuzz | deny | e2e | story | api) "$area" "$@" ;;
   kill) kill_nine ;;
   *) crate_tests "$area" "$@" ;;
 esac
