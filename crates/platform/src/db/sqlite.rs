@@ -366,7 +366,7 @@ pub(super) fn describe(
     }
     Ok(Description {
         name: statement.name,
-        columns: prepared.column_names().into_iter().map(str::to_owned).collect(),
+        columns: prepared.column_names().map(str::to_owned).collect(),
         parameters: prepared.parameter_count(),
         plan,
     })

@@ -60,7 +60,7 @@ async fn keys_are_stored_rotated_and_rewrapped() {
             let stored = records::load(db).await.expect("loads");
             assert!(Keyring::from_records(old, &stored).is_err());
             let restarted = Keyring::from_records(master, &stored).expect("the new master key opens them");
-            let opened = restarted.open("test", b"place", &sealed).ok().expect("opens");
+            let Ok(opened) = restarted.open("test", b"place", &sealed) else { panic!("it opens") };
             assert_eq!(opened.expose(), b"value");
         },
         &[&crate::EMPTY],

@@ -4,7 +4,6 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use platform::App;
-use platform::db::DbError;
 use platform::ids::Id;
 use platform::web::extract::{Json, Path};
 use platform::web::routes::{self, Openness, Routes};
@@ -86,7 +85,7 @@ async fn revoke_all(State(app): State<App>, access: Access) -> web::Result {
     let (account, ctx, keep) = (access.account()?, access.ctx.clone(), current(&access));
     app.db()
         .write(&access.ctx, move |tx| {
-            super::revoke_all(&ctx, tx, account, keep, "signed_out_everywhere").map_err(DbError::from)
+            super::revoke_all(&ctx, tx, account, keep, "signed_out_everywhere")
         })
         .await?;
     Ok(StatusCode::NO_CONTENT.into_response())

@@ -1,6 +1,5 @@
 //! The set-up link: makes the provider once, and is worth nothing afterwards.
 
-use platform::db::DbError;
 use platform::principals;
 use testkit::{Kit, both_with};
 
@@ -32,12 +31,12 @@ async fn the_link_makes_the_provider_and_its_owner_once() {
             browser.submit(&link, &weak).await.expect(422);
             let answer = browser.submit(&link, &FORM).await.expect(303);
             assert_eq!(answer.location(), "/provider");
-            let provider = kit.app.db().read(|tx| principals::provider(tx)).await.unwrap().unwrap();
+            let provider = kit.app.db().read(principals::provider).await.unwrap().unwrap();
             assert_eq!(provider.slug, "northwind-cloud");
             let owners = kit
                 .app
                 .db()
-                .read(move |tx| Ok::<_, DbError>(principals::count_owners(tx, provider.id)?))
+                .read(move |tx| principals::count_owners(tx, provider.id))
                 .await
                 .unwrap();
             assert_eq!(owners, 1);

@@ -72,7 +72,10 @@ struct Bucket {
 /// Callers kept at most; beyond it, full buckets are forgotten first.
 const CALLERS_MAX: usize = 200_000;
 
-static BUCKETS: LazyLock<Mutex<HashMap<(usize, &'static str, String), Bucket>>> = LazyLock::new(Mutex::default);
+/// The app of this process, the class of route, and the caller.
+type Caller = (usize, &'static str, String);
+
+static BUCKETS: LazyLock<Mutex<HashMap<Caller, Bucket>>> = LazyLock::new(Mutex::default);
 
 /// Takes one token of the caller's bucket. The caller is the principal, or else its network (IPv6: the /64).
 pub(super) fn check(
