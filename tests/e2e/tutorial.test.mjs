@@ -35,7 +35,7 @@ function pattern(lines) {
 
 test("every command of the tutorial prints what the page shows, and the row is green at the end", async (t) => {
   const steps = commands(readFileSync(PAGE, "utf8"));
-  const server = await startBailiwick({ env: { BAILIWICK_MAILBOX: "data/mailbox", BAILIWICK_RATE_LIMIT_PERCENT: "0" } });
+  const server = await startBailiwick({ env: { BAILIWICK_MAILBOX: "data/mail", BAILIWICK_RATE_LIMIT_PERCENT: "0" } });
   t.after(server.stop);
   const browser = await openBrowser();
   t.after(browser.stop);
