@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use crate::access::Role;
-use crate::db::{DbError, ReadTx, Row, Tx};
+use crate::db::{DbError, ReadTx, Row, Tx, Value};
 use crate::ids::{AccountId, GroupId, OrganizationId};
 use crate::params;
 use crate::time::Timestamp;
@@ -171,20 +171,26 @@ pub fn rename_organization(tx: &mut Tx, id: OrganizationId, name: &str) -> Resul
 
 /// `false` when the address is taken.
 pub fn insert_account(tx: &mut Tx, new: &Account) -> Result<bool, DbError> {
-    let rows = tx.execute(
-        &sql::INSERT_ACCOUNT,
-        params![
-            new.id,
-            new.email.as_str(),
-            new.email_domain.as_str(),
-            new.name.as_str(),
-            new.state.as_str(),
-            new.managed_by,
-            new.managed_since,
-            new.created_at
-        ],
-    )?;
-    Ok(rows == 1)
+    Ok(tx.execute(&sql::INSERT_ACCOUNT, &account_row(new))? == 1)
+}
+
+/// Many at once; gives how many were inserted: fewer when addresses are taken.
+pub fn insert_accounts(tx: &mut Tx, new: &[Account]) -> Result<u64, DbError> {
+    tx.execute_many(&sql::INSERT_ACCOUNT, new.iter().map(account_row).collect())
+}
+
+fn account_row(new: &Account) -> Vec<Value> {
+    params![
+        new.id,
+        new.email.as_str(),
+        new.email_domain.as_str(),
+        new.name.as_str(),
+        new.state.as_str(),
+        new.managed_by,
+        new.managed_since,
+        new.created_at
+    ]
+    .to_vec()
 }
 
 pub fn account(tx: &mut ReadTx, id: AccountId) -> Result<Option<Account>, DbError> {
@@ -242,20 +248,26 @@ pub fn release_account(tx: &mut Tx, id: AccountId, organization: OrganizationId)
 
 /// `false` when the account is a member already.
 pub fn insert_membership(tx: &mut Tx, new: &Membership) -> Result<bool, DbError> {
-    let rows = tx.execute(
-        &sql::INSERT_MEMBERSHIP,
-        params![
-            new.organization,
-            new.account,
-            new.role.as_str(),
-            new.state.as_str(),
-            new.source.as_str(),
-            new.email.as_str(),
-            new.name.as_str(),
-            new.created_at
-        ],
-    )?;
-    Ok(rows == 1)
+    Ok(tx.execute(&sql::INSERT_MEMBERSHIP, &membership_row(new))? == 1)
+}
+
+/// Many at once; gives how many were inserted: fewer when some are members already.
+pub fn insert_memberships(tx: &mut Tx, new: &[Membership]) -> Result<u64, DbError> {
+    tx.execute_many(&sql::INSERT_MEMBERSHIP, new.iter().map(membership_row).collect())
+}
+
+fn membership_row(new: &Membership) -> Vec<Value> {
+    params![
+        new.organization,
+        new.account,
+        new.role.as_str(),
+        new.state.as_str(),
+        new.source.as_str(),
+        new.email.as_str(),
+        new.name.as_str(),
+        new.created_at
+    ]
+    .to_vec()
 }
 
 pub fn membership(
@@ -391,6 +403,17 @@ pub fn insert_group_member(
     now: Timestamp,
 ) -> Result<bool, DbError> {
     Ok(tx.execute(&sql::INSERT_GROUP_MEMBER, params![organization, group, account, now])? == 1)
+}
+
+/// Many at once; gives how many were inserted.
+pub fn insert_group_members(
+    tx: &mut Tx,
+    organization: OrganizationId,
+    new: &[(GroupId, AccountId)],
+    now: Timestamp,
+) -> Result<u64, DbError> {
+    let rows = new.iter().map(|(group, account)| params![organization, *group, *account, now].to_vec()).collect();
+    tx.execute_many(&sql::INSERT_GROUP_MEMBER, rows)
 }
 
 pub fn delete_group_member(

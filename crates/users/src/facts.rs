@@ -8,7 +8,7 @@ use platform::params;
 
 mod sql;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 /// A domain at risk still counts: its proof was missing at the last look, and it is held until it is lost.
 pub fn organization_facts(

@@ -14,6 +14,7 @@ pub mod api_tokens;
 pub mod audit_log;
 pub mod claims;
 pub mod domains;
+pub mod facts;
 pub mod groups;
 pub mod invitations;
 #[cfg(test)]
@@ -24,6 +25,7 @@ pub mod names;
 pub mod organizations;
 pub mod passwords;
 pub mod people;
+pub mod people_import;
 pub mod policies;
 pub mod recovery;
 pub mod sessions;
@@ -35,7 +37,7 @@ pub static AREA: Area = Area {
     name: "users",
     routes,
     jobs: JOBS,
-    schedules: domains::jobs::SCHEDULES,
+    schedules: &[domains::jobs::SCHEDULES[0], domains::jobs::SCHEDULES[1], sessions::jobs::SCHEDULE],
     evidence: &[
         domains::evidence::RECHECKED,
         domains::evidence::VERIFIED,
@@ -43,6 +45,7 @@ pub static AREA: Area = Area {
         policies::evidence::PASSWORD_POLICY,
     ],
     drills: &[domains::drill::FORGED_PROOF],
+    facts: Some(facts::organization_facts),
     navigation: NAVIGATION,
     tasks: &[],
 };
@@ -54,6 +57,7 @@ const JOBS: &[JobKind] = &[
     claims::jobs::KINDS[1],
     claims::jobs::KINDS[2],
     claims::jobs::KINDS[3],
+    sessions::jobs::JOB,
 ];
 
 fn routes() -> Routes {
@@ -78,6 +82,8 @@ fn routes() -> Routes {
         .merge(organizations::pages::routes())
         .merge(people::api::routes())
         .merge(people::pages::routes())
+        .merge(people_import::api::routes())
+        .merge(people_import::pages::routes())
         .merge(groups::api::routes())
         .merge(groups::pages::routes())
         .merge(invitations::api::routes())
