@@ -17,7 +17,7 @@ use platform::time::{Clock, DAY};
 use platform::App;
 
 mod people;
-mod prover;
+pub mod prover;
 mod story;
 
 /// The history is the same for every installation filled on the same day.

@@ -1,19 +1,7 @@
-//! Bailiwick: who answers for what between a cloud provider and its customers, and whether it holds right now.
-//!
-//! This file is the list of areas. [`cli`] reads the command line, [`start`] puts the program together, [`system`]
-//! answers for the program itself (health, metrics, the OpenAPI file).
+//! The program; everything it is made of stands in the library beside this file.
 
 use std::process::ExitCode;
 
-mod cli;
-mod demo;
-mod start;
-mod system;
-
-/// Everything the product is made of.
-pub const AREAS: &[&platform::Area] =
-    &[&system::AREA, &responsibility::AREA, &users::AREA, &compliance::AREA];
-
 fn main() -> ExitCode {
-    cli::main()
+    bailiwick::cli::main()
 }

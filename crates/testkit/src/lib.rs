@@ -18,6 +18,7 @@ pub mod database;
 pub mod http;
 pub mod kit;
 pub mod personas;
+pub mod program;
 
 pub use http::{Answer, Client};
 pub use kit::{Kit, KitOptions, both, both_with, sqlite_only};

@@ -1,0 +1,134 @@
+//! Who did what stands in the ledger: every changing route is used as it is meant to be, on both databases, and must
+//! put an event of the kind it announces into some organization's ledger.
+
+mod organization;
+mod personal;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bailiwick::demo::prover::Script;
+use platform::db::DbError;
+use platform::events::{self, proofs};
+use platform::ids::OrganizationId;
+use platform::principals;
+use platform::web::routes::Events;
+use testkit::{Answer, Kit, KitOptions};
+
+use crate::shared::{all_routes, only, whole_program};
+
+/// Routes nobody has written a request for yet, with the reason.
+const NOT_TRIED: &[(&str, &str)] = &[(
+    "sign_in_link.create",
+    "only the operator's command line may: covered where the account's own tests print a link",
+)];
+
+/// A run through many routes, remembering which ones left their mark.
+struct Story<'k> {
+    kit: &'k Kit,
+    seen: BTreeMap<OrganizationId, u64>,
+    done: BTreeSet<&'static str>,
+}
+
+impl<'k> Story<'k> {
+    async fn begin(kit: &'k Kit) -> Self {
+        let mut story = Self { kit, seen: BTreeMap::new(), done: BTreeSet::new() };
+        story.news().await;
+        story
+    }
+
+    /// What was recorded since the last look, in any ledger.
+    async fn news(&mut self) -> Vec<String> {
+        let seen = self.seen.clone();
+        let read = self.kit.app.db().read(move |tx| {
+            let (mut heads, mut actions) = (BTreeMap::new(), Vec::new());
+            for organization in principals::organizations(tx, "", 1000)? {
+                let from = seen.get(&organization.id).copied().unwrap_or(0);
+                let new = events::range(tx, organization.id, from, 10_000)?;
+                actions.extend(new.into_iter().map(|event| event.action));
+                heads.insert(organization.id, proofs::head(tx, organization.id)?.0);
+            }
+            Ok::<_, DbError>((heads, actions))
+        });
+        let (heads, actions) = read.await.expect("ledgers");
+        self.seen = heads;
+        actions
+    }
+
+    /// Something between two routes that may record what it likes.
+    async fn aside(&mut self) {
+        self.news().await;
+    }
+
+    /// `answer` is what the route `action` gave: it must have gone well and left the event it announces.
+    #[track_caller]
+    fn did(&mut self, action: &'static str, answer: Answer) -> impl Future<Output = Answer> {
+        let place = std::panic::Location::caller();
+        async move {
+            let status = answer.status.as_u16();
+            assert!(status < 400, "{place}: {action}: {status} {}", answer.text());
+            let route = all_routes().into_iter().find(|route| route.action == action);
+            let route = route.unwrap_or_else(|| panic!("{place}: no route is called `{action}`"));
+            let Events::Records(prefix) = route.events else { panic!("{place}: `{action}` records nothing") };
+            let news = self.news().await;
+            let fits = news.iter().any(|event| event.starts_with(prefix));
+            assert!(fits, "{place}: {action} ({status}) announces `{prefix}` and recorded {news:?}");
+            self.done.insert(action);
+            answer
+        }
+    }
+
+    /// The path of the first link in the newest mail to `email`.
+    async fn mailed_link(&mut self, email: &str) -> String {
+        let mail = self.kit.mail_to(email).await.unwrap_or_else(|| panic!("no mail to {email}"));
+        let mail = mail.replace("=\r\n", "").replace("=3D", "=");
+        let base = self.kit.app.config().public_origin();
+        let at = mail.find(&base).unwrap_or_else(|| panic!("no link in {mail}"));
+        self.aside().await;
+        mail[at + base.len()..].split_whitespace().next().expect("a link").to_owned()
+    }
+}
+
+fn changing() -> impl Iterator<Item = &'static str> {
+    all_routes().into_iter().filter(|route| matches!(route.events, Events::Records(_))).map(|route| route.action)
+}
+
+fn with_real_sign_in() -> KitOptions {
+    let mut options = whole_program(&Script::default());
+    options.authenticate = users::sessions::authenticator();
+    options
+}
+
+#[tokio::test]
+async fn every_change_leaves_an_event() {
+    let done = std::sync::Mutex::new(BTreeSet::new());
+    testkit::both_with(
+        async |kit: &Kit| {
+            let mut story = Story::begin(kit).await;
+            personal::tell(&mut story).await;
+            done.lock().unwrap().extend(story.done);
+        },
+        with_real_sign_in,
+    )
+    .await;
+    let dns = Script::default();
+    testkit::both_with(
+        async |kit: &Kit| {
+            let mut story = Story::begin(kit).await;
+            organization::tell(&mut story, &dns).await;
+            done.lock().unwrap().extend(story.done);
+        },
+        || whole_program(&dns),
+    )
+    .await;
+    let done = done.into_inner().unwrap();
+    let left = changing().filter(|action| !done.contains(action)).map(str::to_owned);
+    only("changing routes without a request here", left, NOT_TRIED);
+}
+
+#[test]
+fn a_story_can_fail() {
+    let routes = all_routes();
+    let read = routes.iter().find(|route| route.action == "group.list").expect("a reading route");
+    assert_eq!(read.events, Events::Read);
+    assert!(changing().all(|action| action != "group.list"));
+}

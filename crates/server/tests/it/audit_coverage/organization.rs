@@ -1,0 +1,374 @@
+//! What an organization's owner and the provider's staff do in their consoles and over the API.
+
+use bailiwick::demo::prover::Script;
+use platform::access::Role;
+use platform::ids::AccountId;
+use serde_json::{Value, json};
+use testkit::{Answer, Client};
+
+use super::Story;
+
+const API: &str = "/api/v1/organizations/harbor";
+const PAGES: &str = "/o/harbor";
+
+fn id(view: &Answer) -> String {
+    let view: Value = view.json();
+    view["id"].as_str().unwrap_or_else(|| panic!("no id: {view}")).to_owned()
+}
+
+/// The id at the end of where a form led.
+fn led_to(answer: &Answer) -> String {
+    let path = answer.location().split('?').next().unwrap_or_default();
+    path.rsplit('/').next().unwrap_or_default().to_owned()
+}
+
+pub(super) async fn tell(story: &mut Story<'_>, dns: &Script) {
+    let kit = story.kit;
+    kit.organization("northwind").await;
+    let mut owner = kit.owner_of("harbor").await;
+    let ann = kit.member("harbor", "ann@harbor.example", Role::Member).await;
+    let mut staff = kit.owner_of("northwind").await;
+    story.aside().await;
+    people(story, &mut owner, ann).await;
+    groups(story, &mut owner, ann).await;
+    invitations(story, &mut owner).await;
+    tokens(story, &mut owner).await;
+    policies(story, &mut owner).await;
+    domains(story, &mut owner, dns).await;
+    claims(story, &mut owner, dns).await;
+    contacts(story, &mut owner).await;
+    responsibility(story, &mut owner).await;
+    audit_log(story, &mut owner).await;
+    provider(story, &mut staff).await;
+}
+
+async fn people(story: &mut Story<'_>, owner: &mut Client, ann: AccountId) {
+    let (person, page) = (format!("{API}/people/{ann}"), format!("{PAGES}/people/{ann}"));
+    owner.get(&page).await.expect(200);
+    let done = owner.patch(&person, json!({ "role": "auditor" })).await;
+    story.did("people.update", done).await;
+    let done = owner.submit(&format!("{page}/role"), &[("role", "member")]).await;
+    story.did("people.role_form", done).await;
+    let done = owner.submit(&format!("{page}/suspend"), &[]).await;
+    story.did("people.suspend_form", done).await;
+    let done = owner.submit(&format!("{page}/restore"), &[]).await;
+    story.did("people.restore_form", done).await;
+    let bob = story.kit.member("harbor", "bob@harbor.example", Role::Member).await;
+    story.aside().await;
+    let done = owner.delete(&format!("{API}/people/{bob}")).await;
+    story.did("people.remove", done).await;
+    let cem = story.kit.member("harbor", "cem@harbor.example", Role::Member).await;
+    story.aside().await;
+    let done = owner.submit(&format!("{PAGES}/people/{cem}/remove"), &[("confirm", "cem@harbor.example")]).await;
+    story.did("people.remove_form", done).await;
+    let csv = "email,name\ndia@harbor.example,Dia\n";
+    let done = owner.post(&format!("{API}/people/imports"), json!({ "csv": csv, "dry_run": false })).await;
+    story.did("people.import", done).await;
+    let page = format!("{PAGES}/people/import");
+    owner.get(&page).await.expect(200);
+    let fields = [("csv", "email,name\neli@harbor.example,Eli\n"), ("confirmed", "yes")];
+    let done = owner.upload(&page, &fields, ("file", "", b"")).await;
+    story.did("people.import_form", done).await;
+}
+
+async fn groups(story: &mut Story<'_>, owner: &mut Client, ann: AccountId) {
+    let made = owner.post(&format!("{API}/groups"), json!({ "name": "Crew" })).await;
+    let crew = id(&story.did("group.create", made).await);
+    let one = format!("{API}/groups/{crew}");
+    let done = owner.patch(&one, json!({ "name": "Deck crew" })).await;
+    story.did("group.update", done).await;
+    let done = owner.put(&format!("{one}/members/{ann}"), json!({})).await;
+    story.did("group.member_add", done).await;
+    let done = owner.delete(&format!("{one}/members/{ann}")).await;
+    story.did("group.member_remove", done).await;
+    let done = owner.delete(&one).await;
+    story.did("group.delete", done).await;
+
+    owner.get(&format!("{PAGES}/groups/new")).await.expect(200);
+    let made = owner.submit(&format!("{PAGES}/groups/new"), &[("name", "Shore"), ("description", "")]).await;
+    let shore = led_to(&story.did("group.create_form", made).await);
+    let page = format!("{PAGES}/groups/{shore}");
+    let done = owner.submit(&format!("{page}/members"), &[("email", "ann@harbor.example")]).await;
+    story.did("group.member_add_form", done).await;
+    let done = owner.submit(&format!("{page}/members/{ann}/remove"), &[]).await;
+    story.did("group.member_remove_form", done).await;
+    let done = owner.submit(&format!("{page}/edit"), &[("name", "Office"), ("description", "on land")]).await;
+    story.did("group.update_form", done).await;
+    let done = owner.submit(&format!("{page}/delete"), &[("confirm", "Office")]).await;
+    story.did("group.delete_form", done).await;
+}
+
+async fn invitations(story: &mut Story<'_>, owner: &mut Client) {
+    let all = format!("{API}/invitations");
+    let made = owner.post(&all, json!({ "email": "fay@outside.example", "role": "member" })).await;
+    let fay = id(&story.did("invitation.create", made).await);
+    story.kit.advance(platform::time::HOUR);
+    let done = owner.post(&format!("{all}/{fay}/resend"), json!({})).await;
+    story.did("invitation.resend", done).await;
+    story.kit.advance(platform::time::HOUR);
+    let done = owner.submit(&format!("{PAGES}/invitations/{fay}/resend"), &[]).await;
+    story.did("invitation.resend_form", done).await;
+    let link = story.mailed_link("fay@outside.example").await;
+    let guest = story.kit.account("fay@outside.example").await;
+    let mut guest = story.kit.browser_of(guest).await;
+    story.aside().await;
+    let token = link.rsplit('/').next().expect("a token").to_owned();
+    let done = guest.post("/api/v1/invitations/accept", json!({ "token": token })).await;
+    story.did("invitation.accept", done).await;
+
+    owner.get(&format!("{PAGES}/invitations/new")).await.expect(200);
+    let fields = [("email", "gus@outside.example"), ("role", "member")];
+    let made = owner.submit(&format!("{PAGES}/invitations/new"), &fields).await;
+    story.did("invitation.create_form", made).await;
+    let link = story.mailed_link("gus@outside.example").await;
+    let guest = story.kit.account("gus@outside.example").await;
+    let mut guest = story.kit.browser_of(guest).await;
+    story.aside().await;
+    guest.get(&link).await.expect(200);
+    let done = guest.submit(&link, &[]).await;
+    story.did("invitation.accept_form", done).await;
+
+    let made = owner.post(&all, json!({ "email": "hal@outside.example", "role": "member" })).await.expect(201);
+    story.aside().await;
+    let done = owner.delete(&format!("{all}/{}", id(&made))).await;
+    story.did("invitation.revoke", done).await;
+    let made = owner.post(&all, json!({ "email": "ida@outside.example", "role": "member" })).await.expect(201);
+    story.aside().await;
+    let done = owner.submit(&format!("{PAGES}/invitations/{}/revoke", id(&made)), &[]).await;
+    story.did("invitation.revoke_form", done).await;
+}
+
+async fn tokens(story: &mut Story<'_>, owner: &mut Client) {
+    let all = format!("{API}/api-tokens");
+    let body = json!({ "name": "ci", "scopes": ["people.read"], "expires_in_days": 7 });
+    let made = owner.post(&all, body.clone()).await;
+    let one = id(&story.did("api_token.create", made).await);
+    let done = owner.delete(&format!("{all}/{one}")).await;
+    story.did("api_token.revoke", done).await;
+    let two = id(&owner.post(&all, body).await.expect(201));
+    story.aside().await;
+    let done = owner.submit(&format!("{PAGES}/api-tokens/{two}/revoke"), &[]).await;
+    story.did("api_token.revoke_form", done).await;
+    let fields = [("name", "ci"), ("expires_in_days", "7"), ("scopes", "people.read")];
+    let made = owner.submit(&format!("{PAGES}/api-tokens/new"), &fields).await;
+    story.did("api_token.create_form", made).await;
+}
+
+async fn policies(story: &mut Story<'_>, owner: &mut Client) {
+    let path = format!("{API}/policy");
+    for length in [14, 16] {
+        let mut rules = owner.get(&path).await.expect(200).json()["rules"].clone();
+        rules["password_min_length"] = json!(length);
+        let done = owner.put(&path, rules).await;
+        story.did("policy.decide", done).await;
+    }
+    let done = owner.post(&format!("{path}/undo"), json!({})).await;
+    story.did("policy.undo", done).await;
+    let rules = owner.get(&path).await.expect(200).json();
+    let text = |name: &str| rules["rules"][name].to_string();
+    let texts = ["password_min_score", "password_reuse_history", "session_idle_minutes", "session_absolute_hours"];
+    let mut fields: Vec<(&str, String)> = texts.iter().map(|name| (*name, text(name))).collect();
+    fields.push(("password_min_length", "18".to_owned()));
+    fields.push(("version", rules["version"].to_string()));
+    fields.push(("confirmed", "yes".to_owned()));
+    let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    owner.get(&format!("{PAGES}/policies")).await.expect(200);
+    let done = owner.submit(&format!("{PAGES}/policies"), &fields).await;
+    story.did("policy.decide_page", done).await;
+    let done = owner.submit(&format!("{PAGES}/policies/undo"), &[]).await;
+    story.did("policy.undo_page", done).await;
+}
+
+/// Publishes the record that a domain asks for.
+async fn publish(owner: &mut Client, dns: &Script, domain: &str) -> String {
+    let view = owner.get(&format!("{API}/domains/{domain}")).await.expect(200).json();
+    let name = view["name"].as_str().expect("a name").to_owned();
+    dns.publish(&name, view["record"]["value"].as_str().expect("what to publish"));
+    name
+}
+
+async fn domains(story: &mut Story<'_>, owner: &mut Client, dns: &Script) {
+    let all = format!("{API}/domains");
+    let made = owner.post(&all, json!({ "name": "quay.example" })).await;
+    let one = id(&story.did("domain.create", made).await);
+    let renewed = owner.post(&format!("{all}/{one}/renew"), json!({})).await;
+    story.did("domain.renew", renewed).await;
+    owner.get(&format!("{PAGES}/domains/{one}")).await.expect(200);
+    let renewed = owner.submit(&format!("{PAGES}/domains/{one}/renew"), &[]).await;
+    story.did("domain.renew_form", renewed).await;
+    publish(owner, dns, &one).await;
+    let checked = owner.post(&format!("{all}/{one}/check"), json!({})).await;
+    story.did("domain.check", checked).await;
+    let done = owner.patch(&format!("{all}/{one}"), json!({ "claim_new": true })).await;
+    story.did("domain.update", done).await;
+    let done = owner.submit(&format!("{PAGES}/domains/{one}/claim-new"), &[("on", "")]).await;
+    story.did("domain.update_form", done).await;
+    let done = owner.delete(&format!("{all}/{one}")).await;
+    story.did("domain.remove", done).await;
+
+    owner.get(&format!("{PAGES}/domains/new")).await.expect(200);
+    let made = owner.submit(&format!("{PAGES}/domains/new"), &[("name", "pier.example")]).await;
+    let two = led_to(&story.did("domain.create_form", made).await);
+    publish(owner, dns, &two).await;
+    let checked = owner.submit(&format!("{PAGES}/domains/{two}/check"), &[]).await;
+    story.did("domain.check_form", checked).await;
+    let done = owner.submit(&format!("{PAGES}/domains/{two}/remove"), &[("confirm", "pier.example")]).await;
+    story.did("domain.remove_form", done).await;
+}
+
+async fn claims(story: &mut Story<'_>, owner: &mut Client, dns: &Script) {
+    for person in ["kim", "lou", "max"] {
+        story.kit.account(&format!("{person}@fleet.example")).await;
+    }
+    let made = owner.post(&format!("{API}/domains"), json!({ "name": "fleet.example" })).await.expect(201);
+    let fleet = id(&made);
+    publish(owner, dns, &fleet).await;
+    owner.post(&format!("{API}/domains/{fleet}/check"), json!({})).await.expect(200);
+    story.aside().await;
+    let page = format!("{PAGES}/domains/{fleet}/claim");
+    owner.get(&page).await.expect(200);
+    let body = json!({ "mode": "chosen", "addresses": ["kim@fleet.example"] });
+    let made = owner.post(&format!("{API}/domains/{fleet}/claims"), body).await;
+    let first = id(&story.did("claim.create", made).await);
+    story.kit.settle().await;
+    story.aside().await;
+    let done = owner.post(&format!("{API}/claims/{first}/undo"), json!({})).await;
+    story.did("claim.undo", done).await;
+    story.kit.settle().await;
+    story.aside().await;
+    let made = owner.submit(&format!("{page}/chosen"), &[("addresses", "lou@fleet.example")]).await;
+    let second = led_to(&story.did("claim.chosen_form", made).await);
+    story.kit.settle().await;
+    story.aside().await;
+    let done = owner.submit(&format!("{PAGES}/claims/{second}/undo"), &[]).await;
+    story.did("claim.undo_form", done).await;
+    story.kit.settle().await;
+    story.aside().await;
+    let made = owner.submit(&page, &[("confirm", "fleet.example")]).await;
+    story.did("claim.create_form", made).await;
+    story.kit.settle().await;
+    story.aside().await;
+}
+
+async fn contacts(story: &mut Story<'_>, owner: &mut Client) {
+    let all = format!("{API}/breach-contacts");
+    let person = |name: &str, email: &str| json!({ "name": name, "email": email, "role": "security" });
+    let made = owner.post(&all, person("Ann Lee", "ann.lee@harbor.example")).await;
+    let one = id(&story.did("breach_contact.add", made).await);
+    let link = story.mailed_link("ann.lee@harbor.example").await;
+    let mut contact = story.kit.nobody();
+    contact.get(&link).await.expect(200);
+    let done = contact.submit(&link, &[]).await;
+    story.did("breach_contact.confirm_form", done).await;
+    let done = owner.put(&format!("{all}/{one}"), person("Ann Leeds", "ann.lee@harbor.example")).await;
+    story.did("breach_contact.change", done).await;
+    let done = owner.post(&format!("{all}/{one}/ask"), json!({})).await;
+    story.did("breach_contact.ask", done).await;
+    let done = owner.delete(&format!("{all}/{one}")).await;
+    story.did("breach_contact.remove", done).await;
+
+    let page = format!("{PAGES}/breach-contacts");
+    owner.get(&format!("{page}/new")).await.expect(200);
+    let fields = [("name", "Bea"), ("email", "bea@harbor.example"), ("role", "legal")];
+    let made = owner.submit(&format!("{page}/new"), &fields).await;
+    story.did("breach_contact.add_form", made).await;
+    let two = owner.get(&all).await.expect(200).json()["items"][0]["id"].as_str().expect("an id").to_owned();
+    let fields = [("name", "Bea Moor"), ("email", "bea@harbor.example"), ("role", "legal")];
+    let done = owner.submit(&format!("{page}/{two}"), &fields).await;
+    story.did("breach_contact.change_form", done).await;
+    let done = owner.submit(&format!("{page}/{two}/ask"), &[]).await;
+    story.did("breach_contact.ask_form", done).await;
+    let done = owner.submit(&format!("{page}/{two}/remove"), &[]).await;
+    story.did("breach_contact.remove_form", done).await;
+
+    let done = owner.put(&format!("{API}/breach-regimes"), json!({ "regimes": ["gdpr"] })).await;
+    story.did("breach_regimes.choose", done).await;
+    let done = owner.submit(&format!("{PAGES}/breach-regimes"), &[("regime", "dora")]).await;
+    story.did("breach_regimes.choose_form", done).await;
+}
+
+/// Declares until a row takes it: which rows take which declaration is the table's business.
+async fn declare(owner: &mut Client, what: &str, until: &str) -> Answer {
+    let matrix = owner.get(&format!("{API}/matrix")).await.expect(200).json();
+    let rows = matrix["rows"].as_array().expect("rows").clone();
+    for row in rows.iter().filter(|row| row["side"] == "customer") {
+        let body = json!({ "row": row["id"], "reason": "the registrar changes until March", "until": until });
+        let answer = owner.post(&format!("{API}/{what}"), body).await;
+        if answer.status.is_success() {
+            return answer;
+        }
+    }
+    panic!("no row takes anything at {what}");
+}
+
+async fn responsibility(story: &mut Story<'_>, owner: &mut Client) {
+    let until = story.kit.now().plus(platform::time::DAY * 60).rfc3339();
+    let made = declare(owner, "acceptances", &until).await;
+    let accepted = id(&story.did("acceptance.create", made).await);
+    let made = declare(owner, "attestations", &until).await;
+    let attested = id(&story.did("attestation.create", made).await);
+    let done = owner.delete(&format!("{API}/declarations/{accepted}")).await;
+    story.did("declaration.revoke", done).await;
+    owner.delete(&format!("{API}/declarations/{attested}")).await.expect(204);
+    story.aside().await;
+
+    let row = format!("{PAGES}/rows/USR-C1");
+    owner.get(&format!("{row}/declare?kind=acceptance&side=customer")).await.expect(200);
+    let fields = [
+        ("kind", "acceptance"),
+        ("side", "customer"),
+        ("reason", "the registrar changes until March"),
+        ("until", &until[..10]),
+    ];
+    let made = owner.submit(&format!("{row}/declare"), &fields).await;
+    story.did("declaration.create_form", made).await;
+    let page = owner.get(&row).await.expect(200).text();
+    let at = page.find("/declarations/").expect("a way to take it back") + "/declarations/".len();
+    let declared = page[at..].split('/').next().expect("an id").to_owned();
+    let done = owner.submit(&format!("{row}/declarations/{declared}/revoke"), &[]).await;
+    story.did("declaration.revoke_form", done).await;
+}
+
+/// An event of the ledger with a personal field that is still there: its sequence and the field.
+async fn personal_event(owner: &mut Client) -> (u64, String) {
+    let list = owner.get(&format!("{API}/audit/events?limit=200")).await.expect(200).json();
+    for event in list["items"].as_array().expect("events") {
+        for (field, value) in event["personal"].as_object().expect("fields") {
+            if !value.is_null() {
+                return (event["sequence"].as_u64().expect("a number"), field.clone());
+            }
+        }
+    }
+    panic!("no event holds personal data");
+}
+
+async fn audit_log(story: &mut Story<'_>, owner: &mut Client) {
+    let (sequence, field) = personal_event(owner).await;
+    let done = owner.post(&format!("{API}/audit/events/{sequence}/redact"), json!({ "field": field })).await;
+    story.did("audit.redact", done).await;
+    let (sequence, field) = personal_event(owner).await;
+    let page = format!("{PAGES}/audit-log/{sequence}/redact");
+    owner.get(&page).await.expect(200);
+    let done = owner.submit(&page, &[("field", &field), ("confirm", &sequence.to_string())]).await;
+    story.did("audit.redact_form", done).await;
+}
+
+async fn provider(story: &mut Story<'_>, staff: &mut Client) {
+    let made = staff.post("/api/v1/provider/accounts", json!({ "email": "zoe@pier.example", "name": "Zoe" })).await;
+    story.did("account.create", made).await;
+    let done = staff.post("/api/v1/provider/domains/recheck", json!({ "accept_losses": false })).await;
+    story.did("domain.recheck", done).await;
+    story.kit.settle().await;
+    story.aside().await;
+    staff.get("/provider/domains").await.expect(200);
+    let done = staff.submit("/provider/domains/recheck", &[]).await;
+    story.did("domain.recheck_form", done).await;
+    story.kit.settle().await;
+    story.aside().await;
+    let done = staff.submit("/provider/domains/drill", &[]).await;
+    story.did("domain.drill_form", done).await;
+    let done = staff.post("/api/v1/provider/drills", json!({ "rows": [] })).await;
+    story.did("drill.run", done).await;
+    let done = staff.submit("/provider/rows/USR-P3/drill", &[]).await;
+    story.did("drill.run_form", done).await;
+}

@@ -1,0 +1,10 @@
+//! The whole program, looked at from outside: what every statement, table, route and start must keep to.
+
+mod audit_coverage;
+mod bad_start;
+mod routes;
+mod schema;
+mod secrecy;
+mod shared;
+mod statements;
+mod walks;

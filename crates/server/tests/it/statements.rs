@@ -1,0 +1,266 @@
+//! Every SQL statement of the program on both engines: it is understood, means the same columns, keeps to one
+//! organization where it says so, and does not read large tables from end to end.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use platform::db::{Db, Scope, Sql, Statement, statement};
+use testkit::database;
+use tokio_postgres::types::Type;
+
+use crate::shared::only;
+
+/// Tables that grow with organizations, people or time.
+const LARGE: &[&str] = &[
+    "accounts",
+    "api_tokens",
+    "authentication_policies",
+    "breach_contacts",
+    "breach_regimes",
+    "cell_versions",
+    "cells",
+    "claimed_accounts",
+    "claims",
+    "declarations",
+    "domains",
+    "events",
+    "group_members",
+    "groups",
+    "idempotency_keys",
+    "invitation_groups",
+    "invitations",
+    "jobs",
+    "ledger_anchors",
+    "ledger_heads",
+    "ledger_nodes",
+    "links",
+    "mail_outbox",
+    "matrix_standings",
+    "memberships",
+    "organizations",
+    "password_history",
+    "passwords",
+    "sessions",
+    "sign_in_failures",
+];
+
+/// Tables of a few rows, whatever the size of the installation.
+const SMALL: &[&str] =
+    &["drill_results", "feed_cursors", "installation", "matrix_engine", "schedules", "schema_migrations", "secret_keys"];
+
+/// `statement: table`, with why reading all of it is right.
+const SCANS: &[(&str, &str)] = &[];
+
+fn registered() -> Vec<&'static Statement> {
+    // Naming the areas links them, and with them their statements.
+    assert!(bailiwick::AREAS.len() > 3);
+    let all = statement::all();
+    assert!(all.len() > 150, "only {} statements are linked into this test", all.len());
+    all
+}
+
+fn texts(statement: &Statement) -> Vec<&'static str> {
+    match statement.sql {
+        Sql::Both(text) => vec![text],
+        Sql::Split { sqlite, postgres } => vec![sqlite, postgres],
+    }
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn names_are_unique() {
+    let mut seen = BTreeSet::new();
+    for statement in registered() {
+        assert!(seen.insert(statement.name), "two statements are called {}", statement.name);
+    }
+}
+
+/// Whether a text keeps to the organization given as its first parameter.
+fn keeps_to_its_organization(text: &str) -> bool {
+    let text = one_line(text);
+    let compares = text.match_indices("organization_id = $1").any(|(at, found)| {
+        !text[at + found.len()..].starts_with(|next: char| next.is_ascii_digit())
+    });
+    let inserts = text
+        .strip_prefix("insert into ")
+        .and_then(|rest| rest.split_once('('))
+        .is_some_and(|(_, columns)| columns.trim_start().starts_with("organization_id,") && text.contains("($1"));
+    compares || inserts
+}
+
+#[test]
+fn tenant_statements_name_their_organization() {
+    assert!(keeps_to_its_organization("select 1 from a where organization_id = $1 and id = $2"));
+    assert!(keeps_to_its_organization("insert into a (organization_id, id)\n values ($1, $2)"));
+    assert!(!keeps_to_its_organization("select 1 from a where organization_id = $10"));
+    assert!(!keeps_to_its_organization("insert into a (id, organization_id) values ($1, $2)"));
+    for statement in registered().into_iter().filter(|statement| statement.scope == Scope::Tenant) {
+        for text in texts(statement) {
+            assert!(keeps_to_its_organization(text), "{} is a tenant statement: {text}", statement.name);
+        }
+    }
+}
+
+/// Housekeeping writes without an event, so it must not touch what people decided.
+#[test]
+fn housekeeping_leaves_principals_and_the_ledger_alone() {
+    const DECIDED: &[&str] = &[
+        "accounts",
+        "organizations",
+        "memberships",
+        "groups",
+        "group_members",
+        "authentication_policies",
+        "invitations",
+        "claims",
+        "declarations",
+        "breach_contacts",
+        "breach_regimes",
+        "passwords",
+        "events",
+        "ledger_heads",
+        "ledger_nodes",
+    ];
+    let mut found = Vec::new();
+    for statement in registered() {
+        if statement.scope != Scope::Housekeeping || !statement.writes() {
+            continue;
+        }
+        let text = one_line(statement.postgres());
+        let words: Vec<&str> = text.split(' ').collect();
+        let table = match words.as_slice() {
+            ["insert", "into", table, ..] | ["delete", "from", table, ..] | ["update", table, ..] => *table,
+            _ => panic!("{}: cannot tell which table it writes: {text}", statement.name),
+        };
+        if DECIDED.contains(&table) {
+            found.push(format!("{}: {table}", statement.name));
+        }
+    }
+    only("housekeeping on what people decided", found, HOUSEKEEPING);
+}
+
+const HOUSEKEEPING: &[(&str, &str)] = &[];
+
+/// Whether a column's name was chosen by its author: SQLite calls others by their expression, PostgreSQL by function.
+fn chosen(name: &str) -> bool {
+    name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+        && name.starts_with(|c: char| c.is_ascii_lowercase())
+}
+
+#[tokio::test]
+async fn every_statement_is_understood_by_both_engines_alike() {
+    let all = registered();
+    let sqlite = database::sqlite();
+    let db = Db::open(&sqlite.url).await.expect("SQLite opens");
+    let ours = db.describe_statements().await.expect("SQLite prepares every statement");
+    assert_eq!(ours.len(), all.len());
+    for described in &ours {
+        assert!(described.columns.iter().all(|name| !name.is_empty()), "{described:?}");
+    }
+    let Some(server) = database::postgres_server() else { return };
+    let postgres = database::postgres(&server).await;
+    let theirs = Db::open(&postgres.url).await.expect("PostgreSQL opens");
+    let theirs = theirs.describe_statements().await.expect("PostgreSQL prepares every statement");
+    let mut wrong = Vec::new();
+    for (ours, theirs) in ours.iter().zip(&theirs) {
+        assert_eq!(ours.name, theirs.name);
+        if ours.columns.len() != theirs.columns.len() {
+            wrong.push(format!("{}: columns {:?} and {:?}", ours.name, ours.columns, theirs.columns));
+        }
+        for (one, other) in ours.columns.iter().zip(&theirs.columns) {
+            if chosen(one) && one != other {
+                wrong.push(format!("{}: SQLite gives `{one}` where PostgreSQL gives `{other}`", ours.name));
+            }
+        }
+        if ours.parameters != theirs.parameters {
+            wrong.push(format!("{}: {} parameters and {}", ours.name, ours.parameters, theirs.parameters));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    check_types(&postgres, &all).await;
+    postgres.remove().await;
+}
+
+/// Only types that are the same value on both engines: a `numeric` or an untyped parameter would be read wrongly.
+async fn check_types(postgres: &database::TestDatabase, all: &[&'static Statement]) {
+    const VALUES: [Type; 4] = [Type::INT8, Type::TEXT, Type::BYTEA, Type::FLOAT8];
+    let client = crate::schema::client_of(postgres).await;
+    let mut wrong = Vec::new();
+    for statement in all {
+        let prepared = client.prepare(statement.postgres()).await.expect(statement.name);
+        for (number, parameter) in prepared.params().iter().enumerate() {
+            if !VALUES.contains(parameter) {
+                wrong.push(format!("{}: parameter ${} is of type {parameter}", statement.name, number + 1));
+            }
+        }
+        for column in prepared.columns() {
+            let literal = *column.type_() == Type::INT4;
+            if !VALUES.contains(column.type_()) && !literal {
+                wrong.push(format!("{}: column `{}` is of type {}", statement.name, column.name(), column.type_()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// Which table stands behind each name that a text gives one.
+fn aliases(text: &str) -> BTreeMap<String, String> {
+    let spaced: String = text.chars().flat_map(|c| if "(),".contains(c) { vec![' ', c, ' '] } else { vec![c] }).collect();
+    let words: Vec<&str> = spaced.split_whitespace().collect();
+    let mut found = BTreeMap::new();
+    for (at, word) in words.iter().enumerate() {
+        if !matches!(*word, "from" | "join" | "update" | "into") {
+            continue;
+        }
+        let Some(table) = words.get(at + 1).filter(|word| **word != "(") else { continue };
+        let alias = match words.get(at + 2) {
+            Some(&"as") => words.get(at + 3),
+            other => other,
+        };
+        found.insert((*table).to_owned(), (*table).to_owned());
+        if let Some(alias) = alias {
+            found.insert((*alias).to_owned(), (*table).to_owned());
+        }
+    }
+    found
+}
+
+#[test]
+fn aliases_are_seen_through() {
+    let found = aliases("select 1 from memberships m join accounts as a on a.id = m.account_id, (select 2 from jobs)");
+    assert_eq!(found["m"], "memberships");
+    assert_eq!(found["a"], "accounts");
+    assert_eq!(found["jobs"], "jobs");
+}
+
+#[tokio::test]
+async fn no_statement_reads_a_large_table_from_end_to_end() {
+    let all = registered();
+    let sqlite = database::sqlite();
+    let db = Db::open(&sqlite.url).await.expect("SQLite opens");
+    let mut scans = Vec::new();
+    for described in db.describe_statements().await.expect("plans") {
+        let statement = all.iter().find(|statement| statement.name == described.name).expect("registered");
+        let names = aliases(statement.sqlite());
+        for step in &described.plan {
+            let Some(scanned) = step.strip_prefix("SCAN ").and_then(|rest| rest.split(' ').next()) else { continue };
+            let Some(table) = names.get(scanned) else { continue };
+            if LARGE.contains(&table.as_str()) {
+                scans.push(format!("{}: {table}", described.name));
+            }
+        }
+    }
+    only("scans of large tables", scans, SCANS);
+}
+
+#[tokio::test]
+async fn every_table_is_known_to_be_large_or_small() {
+    let sqlite = database::sqlite();
+    let _db = Db::open(&sqlite.url).await.expect("SQLite opens");
+    for table in crate::schema::of_sqlite(&sqlite).keys() {
+        let known = usize::from(LARGE.contains(&table.as_str())) + usize::from(SMALL.contains(&table.as_str()));
+        assert_eq!(known, 1, "say in this file whether `{table}` grows");
+    }
+}
