@@ -125,6 +125,8 @@ pub struct Half {
     pub drill: Option<DrillSpec>,
     /// Whether a named person may vouch for what no program here can see.
     pub attestable: bool,
+    /// Whether a provider's half differs from one organization to the next. Else it is evaluated once for all.
+    pub per_organization: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -183,6 +185,7 @@ impl Half {
             time_to_live: NIGHTLY,
             drill: None,
             attestable: false,
+            per_organization: false,
         }
     }
 
@@ -214,6 +217,16 @@ impl Half {
     const fn attestable(mut self) -> Self {
         self.attestable = true;
         self
+    }
+
+    const fn per_organization(mut self) -> Self {
+        self.per_organization = true;
+        self
+    }
+
+    /// Whether the half of `side` says the same to every organization: it stands once, under the provider.
+    pub const fn is_shared(&self, side: Side) -> bool {
+        matches!(side, Side::Provider) && !self.per_organization
     }
 
     pub const fn is_built(&self) -> bool {

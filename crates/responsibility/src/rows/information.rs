@@ -21,6 +21,7 @@ pub(super) const ROWS: &[Row] = &[
                     break_hint: "read as staff without a grant: it must be refused and raise an alarm",
                 },
             )
+            .per_organization()
             .fresh_for(HOUR)
             .drilled(DrillSpec::daily("staff-without-ticket", "a staff canary reads a canary document without a ticket: it must be refused and reported")),
         ),
@@ -39,6 +40,7 @@ pub(super) const ROWS: &[Row] = &[
                     break_hint: "leave one affected organization without its notice",
                 },
             )
+            .per_organization()
             .fresh_for(HOUR)
             .drilled(DrillSpec::quarterly("breach-notice", "a rehearsed incident on canary data must reach exactly the affected canaries in time")),
         ),

@@ -15,7 +15,12 @@ pub struct Tally([u32; CellState::ALL.len()]);
 
 impl Tally {
     pub fn add(&mut self, state: CellState) {
-        self.0[usize::from(state.rank())] += 1;
+        self.add_many(state, 1);
+    }
+
+    pub fn add_many(&mut self, state: CellState, count: u32) {
+        let place = &mut self.0[usize::from(state.rank())];
+        *place = place.saturating_add(count);
     }
 
     pub fn of(&self, state: CellState) -> u32 {

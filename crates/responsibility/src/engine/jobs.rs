@@ -1,0 +1,166 @@
+//! What drives the engine: the change feed, the clock, and a full run every night.
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use platform::db::{DbError, Tx};
+use platform::jobs::{JobFuture, JobKind, NewJob, Run, Schedule};
+use platform::time::DAY;
+use platform::{Actor, App, feed, jobs};
+use serde::{Deserialize, Serialize};
+
+use super::{Engine, Watch, sql};
+use crate::cells;
+
+/// The consumer's name: its cursor in the feed.
+pub const CONSUMER: &str = "matrix";
+/// Small enough that a batch keeps other writers waiting for milliseconds only.
+const EVENTS: u32 = 100;
+const DUE: u32 = 100;
+const PAGE: u32 = 50;
+/// Pages of the full run in one job, well within its lease.
+const PAGES: usize = 40;
+
+pub(crate) const JOB: JobKind = JobKind { name: "matrix.evaluate_all", attempts_max: 5, run: evaluate_all };
+pub(crate) const SCHEDULE: Schedule = Schedule { kind: "matrix.evaluate_all", every: DAY };
+
+/// One step: a batch of the feed, then a batch of due cells; gives how much there was. Takes no write lock when there
+/// is nothing to do.
+pub fn consumer_step(app: App) -> BoxFuture<'static, Result<usize, DbError>> {
+    Box::pin(async move {
+        let mut done = 0;
+        if !feed::caught_up(app.db(), CONSUMER).await? {
+            done += step_feed(&app).await?;
+        }
+        let now = app.clock().now();
+        if app.db().read(cells::next_due).await?.is_some_and(|due| due <= now) {
+            done += step_due(&app).await?;
+        }
+        Ok(done)
+    })
+}
+
+/// Runs `attempt` until no source of evidence breaks it; one that does is left out of the next try.
+async fn without_broken<T, F, Fut>(attempt: F) -> Result<T, DbError>
+where
+    F: Fn(Arc<Watch>) -> Fut,
+    Fut: Future<Output = Result<T, DbError>>,
+{
+    let watch = Arc::new(Watch::default());
+    loop {
+        match attempt(watch.clone()).await {
+            Ok(value) => return Ok(value),
+            Err(error) if error.retryable() || !watch.blame(&error) => return Err(error),
+            Err(_) => {}
+        }
+    }
+}
+
+async fn step_feed(app: &App) -> Result<usize, DbError> {
+    without_broken(|watch| {
+        let (engine, clock) = (Engine::of(app), app.clock().clone());
+        feed::step(app.db(), CONSUMER, EVENTS, move |tx, events| engine.take(tx, events, clock.now(), &watch))
+    })
+    .await
+}
+
+async fn step_due(app: &App) -> Result<usize, DbError> {
+    without_broken(|watch| {
+        let (engine, clock) = (Engine::of(app), app.clock().clone());
+        app.db().housekeeping(move |tx| engine.take_due(tx, clock.now(), DUE, &watch))
+    })
+    .await
+}
+
+/// Steps until nothing is left, or until others have written for so long that it is time to go on without them.
+pub(crate) async fn catch_up(app: &App) -> Result<(), DbError> {
+    for _ in 0..200 {
+        if consumer_step(app.clone()).await? == 0 {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// The engine beside the server: ends when the app drains.
+pub(crate) fn task(app: App) -> BoxFuture<'static, ()> {
+    Box::pin(async move {
+        let mut commits = app.db().commits();
+        if let Err(error) = look_anew_after_an_upgrade(&app).await {
+            tracing::error!(%error, "cannot ask for a full run of the matrix");
+        }
+        while !app.draining() {
+            match consumer_step(app.clone()).await {
+                Ok(0) => {
+                    let tick = app.clock().sleep_until(app.clock().now().plus(feed::POLL), feed::POLL);
+                    tokio::select! {
+                        () = feed::wait(&mut commits) => {}
+                        () = tick => {}
+                        () = app.drained() => {}
+                    }
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::error!(%error, "the matrix cannot be brought up to date");
+                    tokio::select! {
+                        () = tokio::time::sleep(feed::POLL) => {}
+                        () = app.drained() => {}
+                    }
+                }
+            }
+        }
+    })
+}
+
+/// Another version evaluates other cells: they are looked at at once, not next night.
+async fn look_anew_after_an_upgrade(app: &App) -> Result<(), DbError> {
+    let now = Engine::of(app).fingerprint();
+    let last: Option<String> = app.db().read(|tx| tx.scalar(&sql::FINGERPRINT, &[])).await?;
+    if last.as_deref() == Some(now.as_str()) {
+        return Ok(());
+    }
+    let app = app.clone();
+    let db = app.db().clone();
+    db.housekeeping(move |tx| enqueue(&app, tx, None)).await
+}
+
+/// How far the full run has come.
+#[derive(Serialize, Deserialize)]
+struct Progress {
+    after: String,
+}
+
+fn enqueue(app: &App, tx: &mut Tx, progress: Option<&Progress>) -> Result<(), DbError> {
+    let ctx = app.ctx(Actor::System("matrix"));
+    let key = match progress {
+        Some(progress) => format!("{} {}", JOB.name, progress.after),
+        None => JOB.name.to_owned(),
+    };
+    let job = NewJob { kind: JOB.name, organization: None, unique_key: Some(&key), run_at: ctx.now };
+    jobs::enqueue(&ctx, tx, &job, &progress)
+}
+
+/// Evaluates everything, page by page; a job does so many pages and hands on to the next, so that a restart goes on
+/// where it was.
+fn evaluate_all(app: App, run: Run) -> JobFuture {
+    Box::pin(async move {
+        let mut after = run.payload::<Option<Progress>>()?.map(|progress| progress.after).unwrap_or_default();
+        for _ in 0..PAGES {
+            let from = after.clone();
+            let last = without_broken(|watch| {
+                let (engine, clock, from) = (Engine::of(&app), app.clock().clone(), from.clone());
+                app.db().housekeeping(move |tx| engine.take_page(tx, &from, PAGE, clock.now(), &watch))
+            })
+            .await?;
+            match last {
+                Some(last) => after = last,
+                None => return Ok(()),
+            }
+        }
+        let rest = app.clone();
+        app.db()
+            .housekeeping(move |tx| enqueue(&rest, tx, Some(&Progress { after: after.clone() })))
+            .await?;
+        Ok(())
+    })
+}
