@@ -90,13 +90,25 @@ pub struct NewJob<'a> {
 
 /// Enqueues `job` with the transaction: it exists exactly if the transaction commits.
 pub fn enqueue(ctx: &Ctx, tx: &mut Tx, job: &NewJob<'_>, payload: &impl Serialize) -> Result<(), DbError> {
-    let payload = serde_json::to_string(payload)
-        .map_err(|error| DbError::Other { statement: "jobs::enqueue", message: error.to_string() })?;
-    let id: JobId = ctx.id();
-    tx.execute(
-        &sql::INSERT,
-        params![id, job.kind, job.unique_key, job.organization, payload, job.run_at, ctx.now],
-    )?;
+    enqueue_many(ctx, tx, job, std::slice::from_ref(&payload))
+}
+
+/// As [`enqueue`], once for each payload.
+pub fn enqueue_many(
+    ctx: &Ctx,
+    tx: &mut Tx,
+    job: &NewJob<'_>,
+    payloads: &[impl Serialize],
+) -> Result<(), DbError> {
+    let mut rows = Vec::with_capacity(payloads.len());
+    for payload in payloads {
+        let payload = serde_json::to_string(payload)
+            .map_err(|error| DbError::Other { statement: "jobs::enqueue", message: error.to_string() })?;
+        let id: JobId = ctx.id();
+        let row = params![id, job.kind, job.unique_key, job.organization, payload, job.run_at, ctx.now];
+        rows.push(row.to_vec());
+    }
+    tx.execute_many(&sql::INSERT, rows)?;
     Ok(())
 }
 

@@ -55,17 +55,37 @@ pub fn enqueue(
     organization: Option<OrganizationId>,
     message: &Message,
 ) -> Result<(), DbError> {
+    enqueue_many(keyring, ctx, tx, organization, std::slice::from_ref(message))
+}
+
+/// As [`enqueue`], for many mails in two pipelined statements.
+pub fn enqueue_many(
+    keyring: &Keyring,
+    ctx: &Ctx,
+    tx: &mut Tx,
+    organization: Option<OrganizationId>,
+    messages: &[Message],
+) -> Result<(), DbError> {
+    let (mut rows, mut payloads) = (Vec::new(), Vec::new());
+    for message in messages {
+        let id: MailId = ctx.id();
+        let sealed = seal(keyring, ctx, id, message)?;
+        rows.push(params![id, organization, message.to.as_str(), sealed, ctx.now].to_vec());
+        payloads.push(Payload { mail: id });
+    }
+    tx.execute_many(&sql::INSERT, rows)?;
+    let job = NewJob { kind: SEND, organization, unique_key: None, run_at: ctx.now };
+    jobs::enqueue_many(ctx, tx, &job, &payloads)
+}
+
+fn seal(keyring: &Keyring, ctx: &Ctx, id: MailId, message: &Message) -> Result<Vec<u8>, DbError> {
     let fail = |message: String| DbError::Other { statement: "mail::enqueue", message };
-    let id: MailId = ctx.id();
     let body =
         Body { subject: message.subject.clone(), text: message.text.clone(), html: message.html.clone() };
     let body = serde_json::to_vec(&body).map_err(|error| fail(error.to_string()))?;
-    let sealed = keyring
+    keyring
         .seal(PURPOSE, &context(id, &message.to), &body, ctx.random())
-        .map_err(|error| fail(error.to_string()))?;
-    tx.execute(&sql::INSERT, params![id, organization, message.to.as_str(), sealed, ctx.now])?;
-    let job = NewJob { kind: SEND, organization, unique_key: None, run_at: ctx.now };
-    jobs::enqueue(ctx, tx, &job, &Payload { mail: id })
+        .map_err(|error| fail(error.to_string()))
 }
 
 /// A body is bound to its row and its recipient: it cannot be sent to somebody else by changing the row.

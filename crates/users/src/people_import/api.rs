@@ -6,7 +6,6 @@ use axum::extract::State;
 use axum::response::IntoResponse;
 use platform::App;
 use platform::access::Permission;
-use platform::db::DbError;
 use platform::web::extract::Json;
 use platform::web::multipart;
 use platform::web::routes::{self, Limit, Openness, Routes};
@@ -110,10 +109,7 @@ pub(super) async fn run(
     };
     if dry_run {
         let now = ctx.now;
-        return Ok(app
-            .db()
-            .read(move |tx| Ok::<_, DbError>(super::dry_run(tx, id, order, &rows, now)?))
-            .await?);
+        return Ok(app.db().read(move |tx| super::dry_run(tx, id, order, &rows, now)).await?);
     }
     let written =
         app.db().write(&access.ctx, move |tx| super::import(&inner, &ctx, tx, id, order, &rows)).await?;

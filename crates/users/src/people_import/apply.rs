@@ -161,6 +161,7 @@ fn send_mails(
 ) -> Result<(), DbError> {
     let provider = &app.config().provider_name;
     let subject = format!("{} has prepared your account at {provider}", here.name);
+    let mut messages = Vec::new();
     for step in steps.iter().filter(|step| step.has_to_sign_up()) {
         let email = step.row.email.key();
         let query = url::form_urlencoded::Serializer::new(String::new()).append_pair("email", email).finish();
@@ -171,9 +172,9 @@ fn send_mails(
              Nobody can use the account before you do that. If you do not know who this is, ignore this mail.\n",
             here.name,
         );
-        mail::enqueue(app.keyring(), ctx, tx, Some(here.id), &Message::text(email, &subject, &text))?;
+        messages.push(Message::text(email, &subject, &text));
     }
-    Ok(())
+    mail::enqueue_many(app.keyring(), ctx, tx, Some(here.id), &messages)
 }
 
 /// One event for each person who joins, one for each membership in a group that somebody gains who was a member

@@ -60,7 +60,7 @@ async fn what_the_dry_run_says_is_what_happens() {
             let before = kit.actions(harbor).await.len();
             let tried = owner.post(PATH, json!({"csv": csv, "dry_run": true})).await.expect(200).json();
             assert_eq!(numbers(&tried), [5, 2, 1, 1, 2, 4, 2]);
-            let conflicts: Vec<_> = tried["conflicts"].as_array().unwrap().iter().cloned().collect();
+            let conflicts: Vec<_> = tried["conflicts"].as_array().unwrap().clone();
             assert_eq!(conflicts.len(), 2);
             assert_eq!((&conflicts[0]["line"], &conflicts[0]["column"]), (&json!(5), &json!("email")));
             assert_eq!((&conflicts[1]["line"], &conflicts[1]["column"]), (&json!(6), &json!("role")));
