@@ -38,10 +38,6 @@ pub fn closed<'a>(workers: usize, lasting: Duration, make: impl Fn(usize) -> Ste
 }
 
 /// Sends `per_second` requests a second for `lasting`, each by whichever of `workers` is free.
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "its first user is the token traffic of line 1, which needs tokens")
-)]
 pub fn open<'a>(
     per_second: f64,
     workers: usize,

@@ -54,8 +54,13 @@ pub fn ratio(numerator: &Figure, denominator: &Figure) -> Figure {
 }
 
 impl Row {
-    pub fn met(&self) -> bool {
+    /// Whether anything was asked of it; `--quick` asks less.
+    pub fn judged(&self) -> bool {
         !self.checks.is_empty()
+    }
+
+    pub fn met(&self) -> bool {
+        self.judged()
             && self
                 .checks
                 .iter()
@@ -74,7 +79,12 @@ impl Row {
             named(&self.peer),
             named(&self.limit),
             self.checks.iter().map(check_text).collect::<Vec<_>>().join("; "),
-            if self.met() { "yes" } else { "**no**" }.to_owned(),
+            match (self.judged(), self.met()) {
+                (false, _) => "–",
+                (true, true) => "yes",
+                (true, false) => "**no**",
+            }
+            .to_owned(),
         ]
     }
 }

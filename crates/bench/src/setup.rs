@@ -88,6 +88,11 @@ impl Setup {
         process::json(&mut command)
     }
 
+    /// Seconds of a full run of the matrix on the server's core.
+    pub fn matrix(&self, data: &Path) -> Result<f64> {
+        self.probe(&["matrix", "--data", &data.to_string_lossy()])
+    }
+
     /// Hashes a second on the server's core, arena re-used.
     pub fn argon2(&self, cost: HashCost) -> Result<f64> {
         let (memory, iterations) = (cost.memory_kib.to_string(), cost.iterations.to_string());

@@ -260,7 +260,7 @@ static SETTINGS: &[Setting] = &[
     setting(
         PASSWORDS,
         "password_memory_kib",
-        number(8192, 4_194_304),
+        number(7168, 4_194_304),
         Some("19456"),
         "Memory of one hash, in KiB. A password is hashed anew at the next sign-in after a change.",
     ),
