@@ -35,6 +35,10 @@ const EXTRA: &[(&str, &str)] = &[
         "crates/users/src/passwords/",
         "hashing (format, pool, strength) is a small machine of its own beside the rules",
     ),
+    (
+        "crates/users/src/people_import/",
+        "a pure reader of files with its own tests and fuzzer, and a plan apart from doing it",
+    ),
     ("crates/users/src/people/export.rs", "the list as a file, streamed, shares nothing with the page"),
     (
         "crates/users/src/sessions/authenticate.rs",
