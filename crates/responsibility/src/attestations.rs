@@ -113,7 +113,12 @@ pub fn offers(half: &Half, side: Side, organization: OrganizationKind) -> Vec<Ki
     attestation.into_iter().chain([Kind::Acceptance]).collect()
 }
 
-fn check(new: &NewDeclaration, organization: OrganizationKind, by: &str, now: Timestamp) -> Result<Declaration, Refusal> {
+fn check(
+    new: &NewDeclaration,
+    organization: OrganizationKind,
+    by: &str,
+    now: Timestamp,
+) -> Result<Declaration, Refusal> {
     let half = new.row.half(new.side).ok_or(Refusal::NoSuchHalf(new.side))?;
     if new.side == Side::Provider && organization != OrganizationKind::Provider {
         return Err(Refusal::NotYours);
@@ -139,7 +144,8 @@ pub fn declare(
     let person = principals::account(tx, account)?
         .map(|found| if found.name.trim().is_empty() { found.email } else { found.name })
         .unwrap_or_default();
-    let kind = principals::organization(tx, organization)?.map_or(OrganizationKind::Customer, |found| found.kind);
+    let kind =
+        principals::organization(tx, organization)?.map_or(OrganizationKind::Customer, |found| found.kind);
     let declaration = match check(new, kind, &person, ctx.now) {
         Ok(declaration) => declaration,
         Err(refusal) => return Ok(Commit::unchanged(Outcome::Refused(refusal))),
@@ -181,7 +187,9 @@ pub fn revoke(
     organization: OrganizationId,
     id: DeclarationId,
 ) -> Result<Commit<Option<Kind>>, DbError> {
-    let Some(found) = tx.first(&sql::ONE, params![organization, id])? else { return Ok(Commit::unchanged(None)) };
+    let Some(found) = tx.first(&sql::ONE, params![organization, id])? else {
+        return Ok(Commit::unchanged(None));
+    };
     let (duty, side): (String, Side) = (found.get(0)?, found.parse(1, Side::parse)?);
     let kind = found.parse(2, Kind::parse)?;
     if tx.execute(&sql::REVOKE, params![organization, id, ctx.now])? == 0 {

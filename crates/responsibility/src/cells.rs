@@ -134,7 +134,12 @@ pub(crate) fn save(
 }
 
 /// Forgets a cell whose control is gone from this version; its history stays.
-pub(crate) fn forget(tx: &mut Tx, organization: OrganizationId, duty: &str, side: Side) -> Result<(), DbError> {
+pub(crate) fn forget(
+    tx: &mut Tx,
+    organization: OrganizationId,
+    duty: &str,
+    side: Side,
+) -> Result<(), DbError> {
     tx.execute(&sql::FORGET, params![organization, duty, side.as_str()])?;
     Ok(())
 }
@@ -160,15 +165,11 @@ pub(crate) fn record(
     at: Timestamp,
 ) -> Result<(), DbError> {
     let (duty, side) = (key.row.id, key.side.as_str());
-    let open = tx.list(
-        &sql::OPEN_VERSIONS,
-        params![key.organization, duty, side, cell.since],
-        |row| {
-            let kept = Kept { state: row.get(3)?, cell: row.get(4)?, cause: row.get(5)? };
-            let valid = Period { from: row.get(1)?, to: row.get(2)? };
-            Ok(Version { valid, known: Period::since(row.get(0)?), value: kept })
-        },
-    )?;
+    let open = tx.list(&sql::OPEN_VERSIONS, params![key.organization, duty, side, cell.since], |row| {
+        let kept = Kept { state: row.get(3)?, cell: row.get(4)?, cause: row.get(5)? };
+        let valid = Period { from: row.get(1)?, to: row.get(2)? };
+        Ok(Version { valid, known: Period::since(row.get(0)?), value: kept })
+    })?;
     let kept = Kept {
         state: cell.state().as_str().to_owned(),
         cell: to_json(cell)?,
@@ -210,7 +211,11 @@ pub(crate) fn record(
 }
 
 /// Up to `limit` cells whose time to be evaluated has come, the most overdue first.
-pub(crate) fn due(tx: &mut ReadTx, now: Timestamp, limit: u32) -> Result<Vec<(OrganizationId, String, Side)>, DbError> {
+pub(crate) fn due(
+    tx: &mut ReadTx,
+    now: Timestamp,
+    limit: u32,
+) -> Result<Vec<(OrganizationId, String, Side)>, DbError> {
     tx.list(&sql::DUE, params![now, limit], |row| Ok((row.get(0)?, row.get(1)?, row.parse(2, Side::parse)?)))
 }
 
@@ -220,7 +225,13 @@ pub(crate) fn next_due(tx: &mut ReadTx) -> Result<Option<Timestamp>, DbError> {
 }
 
 /// Makes the cells of one half due in every organization: all of them, or those that wait or lack something.
-pub(crate) fn raise(tx: &mut Tx, duty: &str, side: Side, only_unmet: bool, now: Timestamp) -> Result<(), DbError> {
+pub(crate) fn raise(
+    tx: &mut Tx,
+    duty: &str,
+    side: Side,
+    only_unmet: bool,
+    now: Timestamp,
+) -> Result<(), DbError> {
     let statement = if only_unmet { &sql::RAISE_UNMET } else { &sql::RAISE };
     tx.execute(statement, params![duty, side.as_str(), now])?;
     Ok(())

@@ -34,7 +34,9 @@ pub struct Outcome {
 /// Which rows to drill.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    #[error("`{0}` is not a row of the matrix: `GET /api/v1/organizations/{{organization}}/matrix` lists them")]
+    #[error(
+        "`{0}` is not a row of the matrix: `GET /api/v1/organizations/{{organization}}/matrix` lists them"
+    )]
     NoSuchRow(String),
     #[error("no drill is built for `{0}`: leave it out")]
     NoDrill(String),
@@ -49,7 +51,11 @@ pub fn select(app: &App, rows: &[String]) -> Result<Vec<&'static DrillSource>, R
         if found.peek().is_none() {
             return Err(Refusal::NoDrill(wanted.clone()));
         }
-        chosen.extend(found.filter(|drill| !chosen.iter().any(|other| other.row == drill.row && other.id == drill.id)).collect::<Vec<_>>());
+        chosen.extend(
+            found
+                .filter(|drill| !chosen.iter().any(|other| other.row == drill.row && other.id == drill.id))
+                .collect::<Vec<_>>(),
+        );
     }
     if rows.is_empty() {
         chosen.extend(app.drills());
@@ -77,7 +83,9 @@ pub async fn run(app: &App, drills: &[&'static DrillSource]) -> Vec<Outcome> {
 /// The last finished run of a row's drill.
 pub fn last(tx: &mut ReadTx, row: &Row) -> Result<Option<DrillRun>, DbError> {
     let found = tx.first(&sql::LAST, params![row.id])?;
-    found.map(|row| Ok(DrillRun { ran_at: row.get(0)?, passed: row.get(1)?, detail: row.get(2)? })).transpose()
+    found
+        .map(|row| Ok(DrillRun { ran_at: row.get(0)?, passed: row.get(1)?, detail: row.get(2)? }))
+        .transpose()
 }
 
 /// The row whose drill this event reports, and whether it passed; the caller has checked whose ledger it is.

@@ -27,7 +27,7 @@ use platform::principals;
 use platform::time::Timestamp;
 
 use crate::attestations::{self, Kind};
-use crate::cells::{self, CellKey, Cause};
+use crate::cells::{self, Cause, CellKey};
 use crate::drills;
 use crate::rows::{self, Applicability, Applies, Half, OrganizationFacts, Row};
 use crate::states::evaluate::{Input, OtherHalf, evaluate};
@@ -56,7 +56,8 @@ impl Source {
     }
 
     fn concerns(&self, action: &str) -> bool {
-        let binds = self.half.applies != Applies::Always && BINDS.iter().any(|start| action.starts_with(start));
+        let binds =
+            self.half.applies != Applies::Always && BINDS.iter().any(|start| action.starts_with(start));
         binds || self.evidence.concerns(action)
     }
 
@@ -176,7 +177,9 @@ impl Engine {
             let concerned = source.concerns(&event.action);
             if source.shared() {
                 let first = created && by_provider;
-                if let Some(home) = provider.filter(|_| drill || concerned || first || declares(event, source)) {
+                if let Some(home) =
+                    provider.filter(|_| drill || concerned || first || declares(event, source))
+                {
                     self.add(wanted, home, index, event);
                 }
                 continue;
@@ -211,7 +214,13 @@ impl Engine {
     }
 
     /// Evaluates up to `limit` cells whose time has come; gives how many there were.
-    pub(crate) fn take_due(&self, tx: &mut Tx, now: Timestamp, limit: u32, watch: &Watch) -> Result<usize, DbError> {
+    pub(crate) fn take_due(
+        &self,
+        tx: &mut Tx,
+        now: Timestamp,
+        limit: u32,
+        watch: &Watch,
+    ) -> Result<usize, DbError> {
         tx.query(&sql::LOCK, &[])?;
         let provider = principals::provider(tx)?.map(|found| found.id);
         let due = cells::due(tx, now, limit)?;
@@ -289,7 +298,10 @@ impl Engine {
         Ok((applies, Observation { at: now, result: Ok(finding) }))
     }
 
-    #[expect(clippy::too_many_arguments, reason = "everything a cell is judged by; a struct would only rename it")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "everything a cell is judged by; a struct would only rename it"
+    )]
     fn evaluate(
         &self,
         tx: &mut Tx,
@@ -346,7 +358,10 @@ fn declares(event: &StoredEvent, source: &Source) -> bool {
 
 fn organizations_of(tx: &mut ReadTx, account: &str) -> Result<Vec<OrganizationId>, DbError> {
     let Ok(account) = account.parse::<AccountId>() else { return Ok(Vec::new()) };
-    Ok(principals::memberships_of(tx, account)?.into_iter().map(|(organization, _)| organization.id).collect())
+    Ok(principals::memberships_of(tx, account)?
+        .into_iter()
+        .map(|(organization, _)| organization.id)
+        .collect())
 }
 
 /// What binds an organization, as the area that knows says; `None`: no area of this program does.

@@ -5,9 +5,7 @@ use std::time::Duration;
 use platform::ctx::{Actor, Ctx};
 use platform::db::{Commit, DbError, ReadTx};
 use platform::events::{self, Event};
-use platform::evidence::{
-    DrillReport, DrillSource, EvidenceSource, Fact, Finding, OrganizationFacts, Side,
-};
+use platform::evidence::{DrillReport, DrillSource, EvidenceSource, Fact, Finding, OrganizationFacts, Side};
 use platform::ids::OrganizationId;
 use platform::principals;
 use platform::time::Timestamp;
@@ -114,8 +112,10 @@ async fn drill(app: App) -> Result<DrillReport, DbError> {
         .write(&ctx, |tx| {
             let provider = principals::provider(tx)?.expect("a provider");
             let script = newest(tx, provider.id, "drill")?;
-            let passed = script.is_none_or(|event| event.public.get("verdict").is_some_and(|verdict| verdict == "met"));
-            let detail = if passed { "11 forged proofs were refused" } else { "a shortened token got through" };
+            let passed = script
+                .is_none_or(|event| event.public.get("verdict").is_some_and(|verdict| verdict == "met"));
+            let detail =
+                if passed { "11 forged proofs were refused" } else { "a shortened token got through" };
             let event = Event::new(provider.id, if passed { "drill.passed" } else { "drill.failed" })
                 .target("row", "USR-P3")
                 .with("drill", "forged-domain-proof")
@@ -135,7 +135,13 @@ pub fn options() -> KitOptions {
 }
 
 /// Records an event with a static action about a fake target.
-pub async fn say(kit: &Kit, organization: OrganizationId, action: &'static str, about: &str, fields: &[(&'static str, String)]) {
+pub async fn say(
+    kit: &Kit,
+    organization: OrganizationId,
+    action: &'static str,
+    about: &str,
+    fields: &[(&'static str, String)],
+) {
     let (about, fields) = (about.to_owned(), fields.to_vec());
     let ctx: Ctx = kit.ctx();
     kit.app
@@ -157,7 +163,8 @@ pub async fn set(kit: &Kit, organization: OrganizationId, row: &str, verdict: &s
 
 pub async fn set_until(kit: &Kit, organization: OrganizationId, row: &str, verdict: &str, within: Duration) {
     let until = kit.now().plus(within).rfc3339();
-    say(kit, organization, action_of(row), row, &[("verdict", verdict.to_owned()), ("valid_until", until)]).await;
+    say(kit, organization, action_of(row), row, &[("verdict", verdict.to_owned()), ("valid_until", until)])
+        .await;
 }
 
 /// The stored cell, as evaluated.
@@ -178,7 +185,8 @@ pub async fn seen_of(kit: &Kit, organization: OrganizationId, row: &str, side: S
         .read(move |tx| {
             let organization = principals::organization(tx, organization)?.expect("an organization");
             let matrix = matrix::load(tx, &organization, Some(facts), now)?;
-            let line = matrix.lines.iter().find(|line| line.row.id == row && line.side == side).expect("a line");
+            let line =
+                matrix.lines.iter().find(|line| line.row.id == row && line.side == side).expect("a line");
             Ok::<_, DbError>(format!("{} {}", line.cell.state(), line.cell.basis.as_str()))
         })
         .await

@@ -86,8 +86,7 @@ pub fn timeline(
     limit: u32,
 ) -> Result<Vec<Entry>, DbError> {
     let Some(home) = home_of(tx, organization, row, side)? else { return Ok(Vec::new()) };
-    let found =
-        tx.list(&sql::TIMELINE, params![home, row.id, side.as_str(), known, limit], read_entry)?;
+    let found = tx.list(&sql::TIMELINE, params![home, row.id, side.as_str(), known, limit], read_entry)?;
     Ok(found.into_iter().flatten().collect())
 }
 
@@ -103,7 +102,11 @@ pub fn recent(
     let provider = principals::provider(tx)?.map(|found| found.id).filter(|id| *id != organization.id);
     if let Some(provider) = provider {
         let theirs = changes_of(tx, provider, from, before, limit)?;
-        entries.extend(theirs.into_iter().filter(|one| one.row.half(one.side).is_some_and(|half| half.is_shared(one.side))));
+        entries.extend(
+            theirs
+                .into_iter()
+                .filter(|one| one.row.half(one.side).is_some_and(|half| half.is_shared(one.side))),
+        );
     }
     entries.sort_by_key(|entry| std::cmp::Reverse(entry.from));
     entries.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
@@ -119,7 +122,8 @@ fn changes_of(
 ) -> Result<Vec<Entry>, DbError> {
     let found = tx.list(&sql::RECENT, params![home, from, before, limit], |row| {
         let state: Option<String> = row.get(7)?;
-        Ok(read_entry(row)?.map(|entry| Entry { before: state.as_deref().and_then(CellState::parse), ..entry }))
+        Ok(read_entry(row)?
+            .map(|entry| Entry { before: state.as_deref().and_then(CellState::parse), ..entry }))
     })?;
     Ok(found.into_iter().flatten().collect())
 }
@@ -149,7 +153,8 @@ pub fn both(
     known: Timestamp,
 ) -> Result<Vec<Placed>, DbError> {
     let mut own = as_of(tx, organization.id, at, known)?;
-    let shared = |placed: &Placed| placed.row.half(placed.side).is_some_and(|half| half.is_shared(placed.side));
+    let shared =
+        |placed: &Placed| placed.row.half(placed.side).is_some_and(|half| half.is_shared(placed.side));
     let provider = principals::provider(tx)?.map(|found| found.id).filter(|id| *id != organization.id);
     if let Some(provider) = provider {
         own.retain(|placed| !shared(placed));

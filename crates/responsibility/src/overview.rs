@@ -127,7 +127,9 @@ pub fn across(tx: &mut ReadTx) -> Result<Vec<Across>, DbError> {
         })
         .collect();
     for (duty, side, state, who, count) in counts {
-        let Some(half) = halves.iter_mut().find(|half| half.row.id == duty && half.side == side) else { continue };
+        let Some(half) = halves.iter_mut().find(|half| half.row.id == duty && half.side == side) else {
+            continue;
+        };
         let count = u32::try_from(count).unwrap_or(u32::MAX);
         half.states.add_many(state, count);
         let who = MustAct::ALL.into_iter().find(|one| one.as_str() == who).unwrap_or(MustAct::Nobody);

@@ -80,7 +80,8 @@ async fn accept(
 }
 
 async fn declare(app: &App, access: &Access, kind: Kind, body: NewDeclarationBody) -> platform::web::Result {
-    let row = row_of(&body.row).map_err(|_| Problem::invalid("`row` is no row of the matrix").field("/row", "unknown"))?;
+    let row = row_of(&body.row)
+        .map_err(|_| Problem::invalid("`row` is no row of the matrix").field("/row", "unknown"))?;
     let side = side_of(body.side.as_deref())?;
     let new = NewDeclaration { kind, row, side, reason: body.reason, until: body.until };
     match perform(app, access, new).await? {

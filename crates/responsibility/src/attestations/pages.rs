@@ -80,7 +80,9 @@ fn dry_run(kind: Kind, state: CellState, reason: &str) -> DryRun {
     };
     let changes = match state {
         CellState::Held => "The duty is held now, so nothing changes until that ends.".to_owned(),
-        CellState::NotApplicable => "The duty does not apply now, so nothing changes until it does.".to_owned(),
+        CellState::NotApplicable => {
+            "The duty does not apply now, so nothing changes until it does.".to_owned()
+        }
         _ => format!("The cell will say “{verb}” instead of “{state}: {reason}”."),
     };
     DryRun {

@@ -28,7 +28,11 @@ async fn an_accepted_risk_shows_a_name_a_reason_and_ends_by_itself() {
             let until = kit.now().plus(DAY * 10);
             let made = owner.post(ACCEPT, body("USR-C1", until)).await.expect(201).json();
             assert!(made["id"].is_string());
-            assert_eq!(seen(kit, harbor, "USR-C1").await, "accepted accepted", "at once, not with the next step");
+            assert_eq!(
+                seen(kit, harbor, "USR-C1").await,
+                "accepted accepted",
+                "at once, not with the next step"
+            );
             let row = owner.get("/api/v1/organizations/harbor/matrix/USR-C1").await.expect(200).json();
             let cell = &row["cells"][0];
             assert_eq!(cell["declarations"][0]["by"], "Owner");
@@ -57,7 +61,8 @@ async fn a_declaration_can_be_taken_back_and_replaced() {
             let second = owner.post(ACCEPT, body("USR-C2", until.plus(DAY))).await.expect(201).json();
             let row = owner.get("/api/v1/organizations/harbor/matrix/USR-C2").await.json();
             assert_eq!(row["cells"][0]["declarations"].as_array().unwrap().len(), 1);
-            let path = format!("/api/v1/organizations/harbor/declarations/{}", second["id"].as_str().unwrap());
+            let path =
+                format!("/api/v1/organizations/harbor/declarations/{}", second["id"].as_str().unwrap());
             kit.owner_of("other").await.delete(&path.replace("harbor", "other")).await.expect(404);
             owner.delete(&path).await.expect(204);
             assert_eq!(seen(kit, harbor, "USR-C2").await, "gap unmet");
@@ -83,8 +88,16 @@ async fn what_must_not_be_declared_is_refused_with_the_cure() {
                 (ACCEPT, body("USR-C1", kit.now().plus(DAY * 367)), "at most 366 days"),
                 (ACCEPT, body("USR-C1", kit.now()), "ends before it begins"),
                 (ACCEPT, json!({ "row": "USR-C1", "reason": " ", "until": soon }), "give a reason"),
-                (ACCEPT, json!({ "row": "USR-C1", "side": "provider", "reason": "x", "until": soon }), "does not bind"),
-                (ACCEPT, json!({ "row": "USR-P3", "side": "provider", "reason": "x", "until": soon }), "by the provider"),
+                (
+                    ACCEPT,
+                    json!({ "row": "USR-C1", "side": "provider", "reason": "x", "until": soon }),
+                    "does not bind",
+                ),
+                (
+                    ACCEPT,
+                    json!({ "row": "USR-P3", "side": "provider", "reason": "x", "until": soon }),
+                    "by the provider",
+                ),
                 (ACCEPT, json!({ "row": "USR-C1", "side": "ours", "reason": "x", "until": soon }), "`side`"),
             ];
             for (path, body, words) in refusals {
@@ -114,7 +127,8 @@ async fn the_provider_declares_its_own_halves() {
             set(kit, northwind, "USR-P3", "not_met").await;
             step(kit).await;
             let until = kit.now().plus(DAY);
-            let body = json!({ "row": "USR-P3", "side": "provider", "reason": "resolver moves", "until": until });
+            let body =
+                json!({ "row": "USR-P3", "side": "provider", "reason": "resolver moves", "until": until });
             owner.post("/api/v1/organizations/northwind/acceptances", body).await.expect(201);
             assert_eq!(seen_of(kit, harbor, "USR-P3", Side::Provider).await, "accepted accepted");
             kit.settle().await;
@@ -136,8 +150,12 @@ async fn the_form_says_first_what_it_would_do() {
             let path = "/o/harbor/rows/USR-C1/declare?kind=acceptance&side=customer";
             let page = owner.get(path).await.expect(200).text();
             keep("declare", &page);
-            assert!(page.contains("instead of “gap: it is broken”") && page.contains("will not count as held"));
-            let fields = |reason, until| [("kind", "acceptance"), ("side", "customer"), ("reason", reason), ("until", until)];
+            assert!(
+                page.contains("instead of “gap: it is broken”") && page.contains("will not count as held")
+            );
+            let fields = |reason, until| {
+                [("kind", "acceptance"), ("side", "customer"), ("reason", reason), ("until", until)]
+            };
             let post = "/o/harbor/rows/USR-C1/declare";
             let wrong = owner.submit(post, &fields("", "2026-04-01")).await.expect(422).text();
             assert!(wrong.contains("give a reason"));
@@ -166,7 +184,10 @@ fn only_rows_that_say_so_can_be_attested() {
     for (row, side, half) in rows::all_cells() {
         let customer = offers(half, side, OrganizationKind::Customer);
         assert!(side == Side::Customer || customer.is_empty(), "{}", row.id);
-        assert_eq!(customer.contains(&Kind::Attestation), half.is_built() && half.attestable && side == Side::Customer);
+        assert_eq!(
+            customer.contains(&Kind::Attestation),
+            half.is_built() && half.attestable && side == Side::Customer
+        );
         assert_eq!(offers(half, side, OrganizationKind::Provider).is_empty(), !half.is_built());
     }
 }

@@ -13,12 +13,17 @@ use super::Outcome;
 
 pub(crate) fn routes() -> Routes {
     Routes::new().add(
-        routes::post("/api/v1/provider/drills", "drill.run", Openness::Provider(Permission::ProviderManage), run)
-            .summary("Attack controls with canaries, and say which of them held")
-            .takes::<RunDrills>()
-            .gives::<DrillsView>(200)
-            .limit(Limit::Heavy)
-            .records("drill."),
+        routes::post(
+            "/api/v1/provider/drills",
+            "drill.run",
+            Openness::Provider(Permission::ProviderManage),
+            run,
+        )
+        .summary("Attack controls with canaries, and say which of them held")
+        .takes::<RunDrills>()
+        .gives::<DrillsView>(200)
+        .limit(Limit::Heavy)
+        .records("drill."),
     )
 }
 

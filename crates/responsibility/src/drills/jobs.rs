@@ -8,7 +8,8 @@ use platform::time::DAY;
 
 pub(crate) const JOB: JobKind = JobKind { name: "drills.run", attempts_max: 5, run };
 /// Twice within a pass's time to live, so that one missed run is forgiven.
-pub(crate) const SCHEDULE: Schedule = Schedule { kind: "drills.run", every: Duration::from_secs(DAY.as_secs() / 2) };
+pub(crate) const SCHEDULE: Schedule =
+    Schedule { kind: "drills.run", every: Duration::from_secs(DAY.as_secs() / 2) };
 
 fn run(app: App, _run: Run) -> JobFuture {
     Box::pin(async move {
@@ -18,7 +19,8 @@ fn run(app: App, _run: Run) -> JobFuture {
         }
         let drills: Vec<_> = app.drills().collect();
         let outcomes = super::run(&app, &drills).await;
-        let broken = outcomes.iter().filter(|outcome| outcome.detail.starts_with("the drill broke off")).count();
+        let broken =
+            outcomes.iter().filter(|outcome| outcome.detail.starts_with("the drill broke off")).count();
         match broken {
             0 => Ok(()),
             _ => Err(JobError::retry(format!("{broken} of {} drills broke off", outcomes.len()))),

@@ -158,9 +158,7 @@ fn evaluate_all(app: App, run: Run) -> JobFuture {
             }
         }
         let rest = app.clone();
-        app.db()
-            .housekeeping(move |tx| enqueue(&rest, tx, Some(&Progress { after: after.clone() })))
-            .await?;
+        app.db().housekeeping(move |tx| enqueue(&rest, tx, Some(&Progress { after: after.clone() }))).await?;
         Ok(())
     })
 }

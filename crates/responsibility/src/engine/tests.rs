@@ -42,7 +42,11 @@ async fn breaking_turns_the_cell_red_and_mending_green_again_each_in_one_step() 
     both_with(
         async |kit| {
             let (_, harbor) = start(kit).await;
-            assert_eq!(seen(kit, harbor, "USR-C1").await, "held met", "a new organization is looked at by itself");
+            assert_eq!(
+                seen(kit, harbor, "USR-C1").await,
+                "held met",
+                "a new organization is looked at by itself"
+            );
             set(kit, harbor, "USR-C1", "not_met").await;
             assert_eq!(seen(kit, harbor, "USR-C1").await, "held met");
             assert_eq!(step(kit).await, 1);
@@ -70,7 +74,10 @@ async fn facts_end_with_time_alone() {
             kit.advance(HOUR - Duration::from_secs(1));
             assert_eq!((step(kit).await, seen(kit, harbor, "USR-C2").await), (0, "held met".to_owned()));
             kit.advance(Duration::from_secs(1));
-            assert_eq!((step(kit).await, seen(kit, harbor, "USR-C2").await), (1, "stale validity_ended".to_owned()));
+            assert_eq!(
+                (step(kit).await, seen(kit, harbor, "USR-C2").await),
+                (1, "stale validity_ended".to_owned())
+            );
             let cell = stored(kit, harbor, "USR-C2", Side::Customer).await.unwrap();
             assert_eq!((cell.since, cell.changed_by), (kit.now(), None));
         },
@@ -148,12 +155,7 @@ async fn two_nodes_and_a_restart_consume_each_event_once() {
 }
 
 async fn versions(kit: &Kit) -> i64 {
-    kit.app
-        .db()
-        .read(|tx| tx.scalar::<i64>(&COUNT_VERSIONS, params!["USR-C1"]))
-        .await
-        .unwrap()
-        .unwrap()
+    kit.app.db().read(|tx| tx.scalar::<i64>(&COUNT_VERSIONS, params!["USR-C1"])).await.unwrap().unwrap()
 }
 
 #[tokio::test]
@@ -192,7 +194,11 @@ async fn a_customer_waits_while_the_providers_half_is_broken() {
             assert_eq!(seen(kit, harbor, "USR-C1").await, "gap unmet");
             set(kit, provider, "USR-P3", "not_met").await;
             kit.settle().await;
-            assert_eq!(seen_of(kit, harbor, "USR-P3", Side::Provider).await, "gap unmet", "seen by everybody");
+            assert_eq!(
+                seen_of(kit, harbor, "USR-P3", Side::Provider).await,
+                "gap unmet",
+                "seen by everybody"
+            );
             assert_eq!(seen(kit, harbor, "USR-C1").await, "blocked waits_for_other");
             set(kit, provider, "USR-P3", "met").await;
             kit.settle().await;
@@ -215,7 +221,11 @@ async fn duties_appear_and_vanish_with_what_binds_them() {
             step(kit).await;
             assert_eq!(seen(kit, harbor, "USR-C7").await, "held met");
             let cell = stored(kit, harbor, "USR-C7", Side::Customer).await.unwrap();
-            assert_eq!(cell.changed_by.as_deref(), Some("domain.verified"), "the event that caused it is named");
+            assert_eq!(
+                cell.changed_by.as_deref(),
+                Some("domain.verified"),
+                "the event that caused it is named"
+            );
             say(kit, harbor, "domain.lost", "domain", &[]).await;
             step(kit).await;
             assert_eq!(seen(kit, harbor, "USR-C7").await, "not_applicable does_not_apply");
@@ -321,7 +331,16 @@ async fn incremental_evaluation_equals_a_full_run_after_random_events() {
                     let organization = organizations[pick(3)];
                     match pick(8) {
                         0 => set(kit, provider, "USR-P3", VERDICTS[pick(2)]).await,
-                        1 => say(kit, provider, "fake.drill", "drill", &[("verdict", VERDICTS[pick(2)].to_owned())]).await,
+                        1 => {
+                            say(
+                                kit,
+                                provider,
+                                "fake.drill",
+                                "drill",
+                                &[("verdict", VERDICTS[pick(2)].to_owned())],
+                            )
+                            .await
+                        }
                         2 => {
                             let drills: Vec<_> = kit.app.drills().collect();
                             crate::drills::run(&kit.app, &drills).await;

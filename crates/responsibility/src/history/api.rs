@@ -14,10 +14,15 @@ use crate::matrix::api::{READ, row_of};
 
 pub(crate) fn routes() -> Routes {
     Routes::new().add(
-        routes::get("/api/v1/organizations/{organization}/matrix/{row}/history", "matrix.history", READ, show)
-            .summary("The course of a row's cells, newest first, as known now or then")
-            .query("known", "by what was known then (RFC 3339); now when not said")
-            .gives::<HistoryView>(200),
+        routes::get(
+            "/api/v1/organizations/{organization}/matrix/{row}/history",
+            "matrix.history",
+            READ,
+            show,
+        )
+        .summary("The course of a row's cells, newest first, as known now or then")
+        .query("known", "by what was known then (RFC 3339); now when not said")
+        .gives::<HistoryView>(200),
     )
 }
 

@@ -5,11 +5,11 @@ use axum::extract::State;
 use platform::App;
 use platform::time::{DAY, Timestamp};
 use platform::web::Access;
+use platform::web::Problem;
 use platform::web::extract::Query;
 use platform::web::navigation::{self, NavConsole};
 use platform::web::routes::{self, Routes};
 use platform::web::ui::{Pager, Shell, State as Shown};
-use platform::web::Problem;
 use serde::Deserialize;
 
 use super::Entry;
@@ -74,10 +74,8 @@ async fn show(State(app): State<App>, access: Access, Query(asked): Query<Asked>
     let before = asked.before.map_or(now.plus(DAY), Timestamp::from_micros);
     let from = before.min(now).minus(DAY * DAYS);
     let read = organization.clone();
-    let entries = app
-        .db()
-        .read(move |tx| super::recent(tx, &read, from, before, LIMIT).map_err(Problem::from))
-        .await?;
+    let entries =
+        app.db().read(move |tx| super::recent(tx, &read, from, before, LIMIT).map_err(Problem::from)).await?;
     let slug = organization.slug.clone();
     let full = entries.len() >= usize::try_from(LIMIT).unwrap_or(usize::MAX);
     // A full page goes on where it ends; a week that fits goes on with the week before.
@@ -91,7 +89,8 @@ async fn show(State(app): State<App>, access: Access, Query(asked): Query<Asked>
             None => days.push(Day { name, changes: vec![change] }),
         }
     }
-    let older = (next > organization.created_at).then(|| format!("/o/{slug}/changes?before={}", next.micros()));
+    let older =
+        (next > organization.created_at).then(|| format!("/o/{slug}/changes?before={}", next.micros()));
     platform::web::html(&ChangesPage {
         shell: navigation::shell(&app, &access, NavConsole::Organization, "What changed", CHANGES),
         pager: Pager {

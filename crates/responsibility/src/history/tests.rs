@@ -54,7 +54,8 @@ async fn the_course_of_a_row_names_the_events_that_moved_it() {
                 set(kit, harbor, "USR-C1", verdict).await;
                 kit.settle().await;
             }
-            let history = owner.get("/api/v1/organizations/harbor/matrix/USR-C1/history").await.expect(200).json();
+            let history =
+                owner.get("/api/v1/organizations/harbor/matrix/USR-C1/history").await.expect(200).json();
             let entries = history["entries"].as_array().unwrap();
             let states: Vec<&str> = entries.iter().map(|entry| entry["state"].as_str().unwrap()).collect();
             assert_eq!(states, ["held", "gap", "held"]);

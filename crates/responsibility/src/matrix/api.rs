@@ -119,7 +119,10 @@ impl CellView {
             href: format!("/o/{slug}/rows/{}", line.row.id),
             evaluated_at: line.evaluated.then_some(cell.evaluated_at),
             stale_at: cell.stale_at.filter(|_| line.evaluated),
-            beneath: cell.beneath.as_ref().map(|beneath| format!("{}: {}", beneath.basis.as_str(), beneath.reason)),
+            beneath: cell
+                .beneath
+                .as_ref()
+                .map(|beneath| format!("{}: {}", beneath.basis.as_str(), beneath.reason)),
         }
     }
 }
@@ -156,9 +159,12 @@ impl AsOf {
         let read = |name: &str, text: &Option<String>| {
             let Some(text) = text.as_deref().filter(|text| !text.is_empty()) else { return Ok(None) };
             Timestamp::parse_rfc3339(text).map(Some).ok_or_else(|| {
-                Problem::invalid(format!("`{name}` is `{}`, not a time", text.chars().take(40).collect::<String>()))
-                    .field(name, "not an RFC 3339 time")
-                    .cure("write it as `2026-03-14T00:00:00Z`")
+                Problem::invalid(format!(
+                    "`{name}` is `{}`, not a time",
+                    text.chars().take(40).collect::<String>()
+                ))
+                .field(name, "not an RFC 3339 time")
+                .cure("write it as `2026-03-14T00:00:00Z`")
             })
         };
         let (at, known) = (read("at", &self.at)?, read("known", &self.known)?);
@@ -303,7 +309,9 @@ fn csv_field(text: &str) -> String {
 }
 
 pub(crate) fn to_csv(matrix: &Matrix) -> String {
-    let mut out = String::from("id,area,side,title,state,since,must_act,reason,facts,action,action_link,evaluated_at\r\n");
+    let mut out = String::from(
+        "id,area,side,title,state,since,must_act,reason,facts,action,action_link,evaluated_at\r\n",
+    );
     for line in &matrix.lines {
         let view = CellView::new(&matrix.organization.slug, line);
         let facts: Vec<&str> = line.cell.facts.iter().map(|fact| fact.sentence.as_str()).collect();
@@ -344,7 +352,8 @@ async fn csv(State(app): State<App>, access: Access, Query(asked): Query<AsOf>) 
 pub(crate) fn side_of(text: Option<&str>) -> Result<Side, Problem> {
     match text.filter(|text| !text.is_empty()) {
         None => Ok(Side::Customer),
-        Some(text) => Side::parse(text)
-            .ok_or_else(|| Problem::invalid("`side` is `provider` or `customer`").field("side", "not a side")),
+        Some(text) => Side::parse(text).ok_or_else(|| {
+            Problem::invalid("`side` is `provider` or `customer`").field("side", "not a side")
+        }),
     }
 }

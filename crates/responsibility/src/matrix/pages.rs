@@ -31,9 +31,12 @@ const ROW: &str = "/o/{organization}/rows/{row}";
 const STEPS: usize = 5;
 
 pub(crate) fn routes() -> Routes {
-    Routes::new()
-        .add(routes::get(MATRIX, "matrix.show_page", READ, show))
-        .add(routes::get(ROW, "matrix.show_row_page", READ, show_row))
+    Routes::new().add(routes::get(MATRIX, "matrix.show_page", READ, show)).add(routes::get(
+        ROW,
+        "matrix.show_row_page",
+        READ,
+        show_row,
+    ))
 }
 
 /// Names of the parties as this reader reads them.
@@ -94,10 +97,13 @@ impl Filter {
             Some(Side::Provider) => "theirs",
             None => "",
         };
-        let mut links: Vec<NavItem> = [("", "Both sides".to_owned()), ("mine", "Yours".to_owned()), ("theirs", provider.to_owned())]
-            .into_iter()
-            .map(|(key, label)| NavItem::new(label, Self::href(slug, key, self.acts())).current(key == side))
-            .collect();
+        let mut links: Vec<NavItem> =
+            [("", "Both sides".to_owned()), ("mine", "Yours".to_owned()), ("theirs", provider.to_owned())]
+                .into_iter()
+                .map(|(key, label)| {
+                    NavItem::new(label, Self::href(slug, key, self.acts())).current(key == side)
+                })
+                .collect();
         let only = NavItem::new("Only what needs action", Self::href(slug, side, !self.acts()));
         links.push(only.current(self.acts()));
         links
@@ -186,6 +192,7 @@ pub(crate) struct MatrixPage {
     slug: String,
     sub: String,
     rows: usize,
+    halves: usize,
     bar: Html,
     legend: Html,
     looked_at: String,
@@ -198,6 +205,8 @@ pub(crate) struct MatrixPage {
     filters: Vec<NavItem>,
     jumps: Vec<NavItem>,
     areas: Vec<AreaView>,
+    /// Areas of which this version has no control at all, told together.
+    dark: Vec<AreaView>,
 }
 
 fn owed_words(owed: Owed, nobody: &str) -> String {
@@ -205,26 +214,42 @@ fn owed_words(owed: Owed, nobody: &str) -> String {
 }
 
 impl MatrixPage {
+    fn duties(&self, count: usize) -> String {
+        if count == 1 { "1 duty".to_owned() } else { format!("{count} duties") }
+    }
+
+    fn dark_rows(&self) -> String {
+        let halves = self.dark.iter().flat_map(|area| &area.columns).map(|column| column.not_built.len());
+        self.duties(halves.sum())
+    }
+
     fn owed(&self, owed: &Owed) -> String {
         owed_words(*owed, "nothing waits")
     }
 
-    pub(crate) fn new(shell: Shell, matrix: &Matrix, moved: Moved, parties: &Parties, filter: &Filter) -> Self {
+    pub(crate) fn new(
+        shell: Shell,
+        matrix: &Matrix,
+        moved: Moved,
+        parties: &Parties,
+        filter: &Filter,
+    ) -> Self {
         let slug = matrix.organization.slug.clone();
         let summary = matrix.summary();
         let side = Side::Customer;
         let waiting = matrix.waiting_for(side);
         let parts = bar_parts(matrix);
-        let built = matrix.lines.iter().filter(|line| !line.not_built()).count();
-        let areas: Vec<AreaView> = RowArea::ALL
+        let built = matrix.lines.iter().filter(|line| line.half.is_built()).count();
+        let (areas, dark): (Vec<AreaView>, Vec<AreaView>) = RowArea::ALL
             .into_iter()
             .filter_map(|area| area_view(matrix, area, parties, filter, &summary))
-            .collect();
+            .partition(|area| area.columns.iter().any(|column| !column.rows.is_empty() || column.hidden > 0));
         let jumps = areas
             .iter()
             .map(|area| {
                 let owes = waiting.iter().filter(|line| line.row.area.as_str() == area.id).count();
-                NavItem::new(area.title, format!("#{}", area.id)).count(u32::try_from(owes).unwrap_or(u32::MAX))
+                NavItem::new(area.title, format!("#{}", area.id))
+                    .count(u32::try_from(owes).unwrap_or(u32::MAX))
             })
             .collect();
         Self {
@@ -234,18 +259,28 @@ impl MatrixPage {
                 parties.provider, matrix.organization.name
             ),
             rows: crate::rows::all().count(),
+            halves: matrix.lines.len(),
             bar: chart::stacked_bar("Halves of all rows by state", &parts),
             legend: chart::legend(&parts),
             looked_at: format!("{built} of {} halves have a control in this version", matrix.lines.len()),
             yours: summary.must_act(Side::Customer),
             theirs: summary.must_act(Side::Provider),
             provider: parties.provider.clone(),
-            moved: format!("+{} −{}", moved.gained, moved.lost),
-            steps: waiting.iter().take(STEPS).enumerate().map(|(at, line)| step(&slug, line, at == 0)).collect(),
+            moved: match (moved.gained, moved.lost) {
+                (0, 0) => "nothing".to_owned(),
+                (gained, lost) => format!("+{gained} −{lost}"),
+            },
+            steps: waiting
+                .iter()
+                .take(STEPS)
+                .enumerate()
+                .map(|(at, line)| step(&slug, line, at == 0))
+                .collect(),
             steps_of: waiting.len(),
             filters: filter.links(&slug, &parties.provider),
             jumps,
             areas,
+            dark,
             shell,
             slug,
         }
@@ -259,7 +294,9 @@ fn bar_parts(matrix: &Matrix) -> Vec<Part> {
     };
     let mut parts: Vec<Part> = Shown::ALL
         .into_iter()
-        .map(|state| Part::state(state, count(&|line| !line.not_built() && Shown::from(line.state()) == state)))
+        .map(|state| {
+            Part::state(state, count(&|line| !line.not_built() && Shown::from(line.state()) == state))
+        })
         .collect();
     parts.push(Part::new("Not built yet", f64::from(count(&|line| line.not_built())), "s-not_applicable"));
     parts
@@ -315,10 +352,10 @@ fn area_view(
     }
     let rows = summary.areas.iter().find(|one| one.area == area).map(|one| one.rows).unwrap_or_default();
     let lines = || matrix.lines.iter().filter(|line| line.row.area == area);
-    let live = lines().filter(|line| !line.not_built()).count();
+    let live = lines().filter(|line| !line.not_built() && line.state() != CellState::NotApplicable).count();
     let held = lines().filter(|line| line.state() == CellState::Held).count();
     let figures = match live {
-        0 => format!("{} rows, no control yet", rows.total()),
+        0 => format!("{} rows", rows.total()),
         _ => format!("{held} of {live} held"),
     };
     Some(AreaView { id: area.as_str(), title: area.title(), about: area.about(), figures, columns })
@@ -520,7 +557,12 @@ fn half_card(
                     Kind::Attestation => "Attest this duty…",
                     Kind::Acceptance => "Accept the risk…",
                 },
-                href: format!("/o/{slug}/rows/{}/declare?kind={}&side={}", line.row.id, kind.as_str(), line.side),
+                href: format!(
+                    "/o/{slug}/rows/{}/declare?kind={}&side={}",
+                    line.row.id,
+                    kind.as_str(),
+                    line.side
+                ),
             })
             .collect(),
         history: history.iter().map(|entry| EntryLine::new(slug, reader.organization, entry)).collect(),

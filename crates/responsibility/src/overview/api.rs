@@ -8,10 +8,10 @@ use platform::App;
 use platform::access::Permission;
 use platform::principals::{self, Organization};
 use platform::time::Timestamp;
+use platform::web::Problem;
 use platform::web::extract::{Json, Query};
 use platform::web::pagination::{Page, PageQuery};
 use platform::web::routes::{self, Openness, Routes};
-use platform::web::Problem;
 use serde::Serialize;
 
 use super::Standing;
@@ -52,7 +52,11 @@ pub struct StandingView {
     pub cells: BTreeMap<&'static str, &'static str>,
 }
 
-async fn list(State(app): State<App>, Query(query): Query<PageQuery>, access: platform::web::Access) -> platform::web::Result {
+async fn list(
+    State(app): State<App>,
+    Query(query): Query<PageQuery>,
+    access: platform::web::Access,
+) -> platform::web::Result {
     let (after, limit, search, now) = (query.after()?, query.limit()?, query.search()?, access.ctx.now);
     let found = app
         .db()

@@ -35,7 +35,9 @@ pub(crate) fn routes() -> Routes {
         .add(routes::get(OVERVIEW, "overview.show_page", READ, show))
         .add(routes::get(ROWS, "overview.rows_page", READ, show_rows))
         .add(routes::get(ROW, "overview.row_page", READ, show_row))
-        .add(routes::post("/provider/rows/{row}/drill", "drill.run_form", MANAGE, run_drill).records("drill."))
+        .add(
+            routes::post("/provider/rows/{row}/drill", "drill.run_form", MANAGE, run_drill).records("drill."),
+        )
 }
 
 /// A half of ours as a line.
@@ -133,7 +135,8 @@ fn owes_after(text: &str) -> Result<Option<(u64, OrganizationId)>, Problem> {
     if text.is_empty() {
         return Ok(None);
     }
-    let wrong = || Problem::invalid("`cursor` is not one that this list gave").field("cursor", "not readable");
+    let wrong =
+        || Problem::invalid("`cursor` is not one that this list gave").field("cursor", "not readable");
     let (owes, id) = text.split_once(' ').ok_or_else(wrong)?;
     Ok(Some((owes.parse().map_err(|_| wrong())?, id.parse().map_err(|_| wrong())?)))
 }
@@ -194,7 +197,12 @@ async fn show(State(app): State<App>, access: Access, Query(asked): Query<Asked>
     let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
     let more = page.len() > wanted;
     page.truncate(wanted);
-    let base = format!("/provider?q={}&sort={}&columns={}", encode(&asked.q), encode(&asked.sort), encode(&asked.columns));
+    let base = format!(
+        "/provider?q={}&sort={}&columns={}",
+        encode(&asked.q),
+        encode(&asked.sort),
+        encode(&asked.columns)
+    );
     let next = page.last().filter(|_| more).map(|(last, _)| {
         let key = if by_owes { format!("{} {}", last.owes, last.id) } else { last.slug.clone() };
         format!("{base}&cursor={}", cursor(&key))
@@ -204,7 +212,8 @@ async fn show(State(app): State<App>, access: Access, Query(asked): Query<Asked>
     let mut own: Vec<OwnLine> = built
         .map(|(row, _, _)| {
             let placed = ours.iter().filter(provider).find(|placed| placed.row.id == row.id);
-            let cell = placed.map(|placed| cells::lapsed(&placed.cell, now).unwrap_or_else(|| placed.cell.clone()));
+            let cell =
+                placed.map(|placed| cells::lapsed(&placed.cell, now).unwrap_or_else(|| placed.cell.clone()));
             own_line(row, cell.as_ref())
         })
         .collect();
@@ -221,7 +230,9 @@ async fn show(State(app): State<App>, access: Access, Query(asked): Query<Asked>
         cells_owed,
         we_owe: own.iter().filter(|line| line.owes).count(),
         ours: own,
-        not_built: rows::all_cells().filter(|(_, side, half)| *side == Side::Provider && !half.is_built()).count(),
+        not_built: rows::all_cells()
+            .filter(|(_, side, half)| *side == Side::Provider && !half.is_built())
+            .count(),
         sorts: vec![
             Choice::new("owes", "Most to do first", &asked.sort),
             Choice::new("name", "By short name", if by_owes { "" } else { "name" }),
@@ -302,7 +313,9 @@ async fn show_rows(State(app): State<App>, access: Access) -> platform::web::Res
     let across = app.db().read(|tx| super::across(tx).map_err(Problem::from)).await?;
     let area = |area: RowArea| {
         let of = |side: Side| {
-            across.iter().filter(move |half| half.row.area == area && half.side == side && half.half.is_built())
+            across
+                .iter()
+                .filter(move |half| half.row.area == area && half.side == side && half.half.is_built())
         };
         AreaLines {
             title: area.title(),
@@ -313,7 +326,9 @@ async fn show_rows(State(app): State<App>, access: Access) -> platform::web::Res
                 .iter()
                 .filter(|half| half.row.area == area)
                 .filter_map(|half| match half.half.control {
-                    Control::NotBuilt { planned } => Some((half.row.id, half.row.title_of(half.side), planned)),
+                    Control::NotBuilt { planned } => {
+                        Some((half.row.id, half.row.title_of(half.side), planned))
+                    }
                     Control::Built { .. } => None,
                 })
                 .collect(),
@@ -373,7 +388,13 @@ struct AcrossPage {
     pager: Pager,
 }
 
-fn own_half(app: &App, slug: &str, row: &'static Row, cell: Option<Cell>, drill: Option<DrillRun>) -> Option<OwnHalf> {
+fn own_half(
+    app: &App,
+    slug: &str,
+    row: &'static Row,
+    cell: Option<Cell>,
+    drill: Option<DrillRun>,
+) -> Option<OwnHalf> {
     let half = row.half(Side::Provider)?;
     let state = cell.as_ref().map_or(CellState::Unknown, Cell::state);
     let (control_href, planned) = match half.control {
@@ -443,8 +464,9 @@ async fn show_row(
             };
             let cell = cell.map(|cell| cells::lapsed(&cell, now).unwrap_or(cell));
             let found = super::elsewhere(tx, row, Side::Customer, state, after, limit + 1, now)?;
-            let half =
-                super::across(tx)?.into_iter().find(|half| half.row.id == row.id && half.side == Side::Customer);
+            let half = super::across(tx)?
+                .into_iter()
+                .find(|half| half.row.id == row.id && half.side == Side::Customer);
             let slug = provider.map(|provider| provider.slug).unwrap_or_default();
             Ok::<_, Problem>((cell, drills::last(tx, row)?, slug, half, found))
         })
@@ -453,16 +475,21 @@ async fn show_row(
     let more = found.len() > wanted;
     found.truncate(wanted);
     let base = format!("/provider/rows/{}?state={}", row.id, state.map_or("", CellState::as_str));
-    let next = found.last().filter(|_| more).map(|last| format!("{base}&cursor={}", cursor(&last.id.to_string())));
+    let next =
+        found.last().filter(|_| more).map(|last| format!("{base}&cursor={}", cursor(&last.id.to_string())));
     let tally = half.map(|half| half.states).unwrap_or_default();
     let mut tabs = vec![
-        NavItem::new("All", format!("/provider/rows/{}", row.id)).current(state.is_none()).count(tally.total()),
+        NavItem::new("All", format!("/provider/rows/{}", row.id))
+            .current(state.is_none())
+            .count(tally.total()),
     ];
-    tabs.extend(CellState::ALL.into_iter().filter(|one| tally.of(*one) > 0 || state == Some(*one)).map(|one| {
-        NavItem::new(Shown::from(one).label(), format!("/provider/rows/{}?state={one}", row.id))
-            .current(state == Some(one))
-            .count(tally.of(one))
-    }));
+    tabs.extend(CellState::ALL.into_iter().filter(|one| tally.of(*one) > 0 || state == Some(*one)).map(
+        |one| {
+            NavItem::new(Shown::from(one).label(), format!("/provider/rows/{}?state={one}", row.id))
+                .current(state == Some(one))
+                .count(tally.of(one))
+        },
+    ));
     let customer = row.half(Side::Customer);
     platform::web::html(&AcrossPage {
         shell: navigation::shell(&app, &access, NavConsole::Provider, row.title, ROWS),
@@ -495,7 +522,9 @@ async fn run_drill(State(app): State<App>, _access: Access, Path(id): Path<Strin
     crate::engine::jobs::catch_up(&app).await?;
     let to = format!("/provider/rows/{}", row.id);
     match outcomes.iter().find(|outcome| !outcome.passed) {
-        Some(failed) => browser::see_other_with(&to, Tone::Bad, &format!("The drill failed: {}", failed.detail)),
+        Some(failed) => {
+            browser::see_other_with(&to, Tone::Bad, &format!("The drill failed: {}", failed.detail))
+        }
         None => browser::see_other_with(&to, Tone::Good, "The drill passed: nothing got through."),
     }
 }
