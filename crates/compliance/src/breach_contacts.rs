@@ -129,12 +129,19 @@ pub struct Details {
 pub type Wrong = Vec<(&'static str, String)>;
 
 impl Details {
-    pub fn check(name: &str, email: &str, phone: &str, role: ContactRole, primary: bool) -> Result<Self, Wrong> {
+    pub fn check(
+        name: &str,
+        email: &str,
+        phone: &str,
+        role: ContactRole,
+        primary: bool,
+    ) -> Result<Self, Wrong> {
         let (name, email, phone) = (name.trim(), email.trim(), phone.trim());
-        let complaints = [("name", name_complaint(name)), ("email", email_complaint(email)), (
-            "phone",
-            phone_complaint(phone),
-        )];
+        let complaints = [
+            ("name", name_complaint(name)),
+            ("email", email_complaint(email)),
+            ("phone", phone_complaint(phone)),
+        ];
         let wrong: Wrong = complaints.into_iter().filter_map(|(field, why)| Some((field, why?))).collect();
         if !wrong.is_empty() {
             return Err(wrong);
@@ -149,7 +156,8 @@ impl Details {
 
 /// Control characters, and direction marks that could make one name read as another.
 fn hidden(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 fn name_complaint(name: &str) -> Option<String> {
@@ -170,7 +178,9 @@ fn email_complaint(email: &str) -> Option<String> {
         return Some(format!("the address is longer than {OCTETS_MAX} characters"));
     }
     if !email.is_ascii() {
-        return Some("write an international domain in its `xn--` form; other characters are not mailed to".to_owned());
+        return Some(
+            "write an international domain in its `xn--` form; other characters are not mailed to".to_owned(),
+        );
     }
     let shaped = email
         .split_once('@')

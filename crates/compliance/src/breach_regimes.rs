@@ -17,7 +17,9 @@ mod sql;
 #[cfg(test)]
 mod tests;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Regime {
     Gdpr,
@@ -54,8 +56,12 @@ impl Regime {
     pub fn clock(self) -> &'static str {
         match self {
             Self::Gdpr => "72 hours from becoming aware, to the supervisory authority",
-            Self::Nis2 => "24 hours for the early warning, 72 hours for the notification, from becoming aware",
-            Self::Dora => "4 hours from classifying the incident as major, at the latest 24 hours from becoming aware",
+            Self::Nis2 => {
+                "24 hours for the early warning, 72 hours for the notification, from becoming aware"
+            }
+            Self::Dora => {
+                "4 hours from classifying the incident as major, at the latest 24 hours from becoming aware"
+            }
             Self::Hipaa => "60 days from discovery, to the people concerned",
             Self::Sec8k => "4 business days from finding the incident material",
         }
@@ -91,11 +97,7 @@ pub fn chosen(tx: &mut ReadTx, organization: OrganizationId) -> Result<Option<Ch
     let codes: String = row.get(0)?;
     let regimes: Option<Vec<Regime>> = codes.split_whitespace().map(Regime::parse).collect();
     let unreadable = || DbError::Check("a stored breach regime is not readable".to_owned());
-    Ok(Some(Choice {
-        regimes: regimes.ok_or_else(unreadable)?,
-        reason: row.get(1)?,
-        chosen_at: row.get(2)?,
-    }))
+    Ok(Some(Choice { regimes: regimes.ok_or_else(unreadable)?, reason: row.get(1)?, chosen_at: row.get(2)? }))
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -129,7 +131,8 @@ pub fn choose(
     }
     let codes = regimes.iter().map(|regime| regime.code()).collect::<Vec<_>>().join(" ");
     tx.execute(&sql::CHOOSE, params![organization, codes.as_str(), reason, ctx.now])?;
-    let event = Event::new(organization, "breach_regimes.chosen").with("regimes", &codes).with("reason", reason);
+    let event =
+        Event::new(organization, "breach_regimes.chosen").with("regimes", &codes).with("reason", reason);
     let recorded = tx.record(event);
     let choice = Choice { regimes, reason: reason.to_owned(), chosen_at: ctx.now };
     Ok(Commit::changed(Chosen::Done(choice), recorded))
@@ -142,7 +145,9 @@ fn complaint(regimes: &[Regime], reason: &str) -> Option<(&'static str, String)>
         (true, true) => {
             Some(("regimes", "choose the rules that apply, or say in `reason` why none does".to_owned()))
         }
-        (false, false) => wrong("a reason why no rules apply does not go with chosen rules: leave one of them empty"),
+        (false, false) => {
+            wrong("a reason why no rules apply does not go with chosen rules: leave one of them empty")
+        }
         _ if reason.chars().count() > REASON_CHARS_MAX => {
             wrong(&format!("the reason is longer than {REASON_CHARS_MAX} characters: shorten it"))
         }

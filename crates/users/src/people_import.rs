@@ -17,8 +17,8 @@ use platform::time::{DAY, Timestamp};
 
 use crate::people::Authority;
 
-mod apply;
 pub(crate) mod api;
+mod apply;
 pub mod csv;
 pub(crate) mod pages;
 mod sql;
@@ -137,8 +137,14 @@ pub fn dry_run(
 enum Act {
     Create,
     /// Has an account, and waits for its owner to sign up if `unclaimed`.
-    Join { account: AccountId, name: String, unclaimed: bool },
-    Keep { account: AccountId },
+    Join {
+        account: AccountId,
+        name: String,
+        unclaimed: bool,
+    },
+    Keep {
+        account: AccountId,
+    },
 }
 
 /// A person whom the import touches, with the keys of the groups to be put into.
@@ -229,7 +235,8 @@ fn plan<'a>(
             Ok(act) => {
                 let owner = row.role == Some(Role::Owner) && !matches!(act, Act::Keep { .. });
                 if owner && !order.authority.over_owners {
-                    let text = "only an owner makes owners: ask one to import this file, or choose another role";
+                    let text =
+                        "only an owner makes owners: ask one to import this file, or choose another role";
                     refused.add(Some(row.line), Some(Column::Role), text.to_owned());
                 }
                 steps.push(Step { row, act, groups: Vec::new() });
