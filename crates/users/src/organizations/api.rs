@@ -8,9 +8,9 @@ use platform::access::{Permission, Role};
 use platform::ids::{OrganizationId, Slug};
 use platform::principals::{self, MembershipState, Organization, OrganizationKind, OrganizationState};
 use platform::time::Timestamp;
-use platform::web::extract::{Json, Query};
+use platform::web::extract::Json;
 use platform::web::guard::conditional;
-use platform::web::pagination::{Page, PageQuery};
+use platform::web::pagination::Page;
 use platform::web::routes::{self, Openness, Routes};
 use platform::web::{Access, Problem};
 use serde::{Deserialize, Serialize};
@@ -53,17 +53,6 @@ pub(crate) fn routes() -> Routes {
             .takes::<OrganizationChange>()
             .gives::<OrganizationView>(200)
             .records("organization."),
-        )
-        .add(
-            routes::get(
-                "/api/v1/provider/organizations",
-                "provider.organization.list",
-                Openness::Provider(Permission::ProviderRead),
-                list_all,
-            )
-            .summary("Every organization of the installation, by slug")
-            .paged()
-            .gives::<Page<OrganizationView>>(200),
         )
 }
 
@@ -133,17 +122,6 @@ async fn list(State(app): State<App>, access: Access) -> platform::web::Result {
         .collect();
     items.sort_by(|a, b| a.organization.slug.cmp(&b.organization.slug));
     Ok(Json(Page { items, next_cursor: None }).into_response())
-}
-
-async fn list_all(
-    State(app): State<App>,
-    _access: Access,
-    Query(query): Query<PageQuery>,
-) -> platform::web::Result {
-    let (after, limit) = (query.after()?, query.limit()?);
-    let found = app.db().read(move |tx| principals::organizations(tx, &after, limit + 1)).await?;
-    let page = Page::of(found, limit, |organization| organization.slug.clone());
-    Ok(Json(page.map(OrganizationView::from)).into_response())
 }
 
 async fn create(
