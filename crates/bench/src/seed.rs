@@ -366,3 +366,30 @@ pub fn recompute(data: &Path) -> Result<f64> {
         }
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_installation_is_filled_evaluated_and_closed() {
+        let folder = tempfile::tempdir().unwrap();
+        let cost = HashCost { label: "test", memory_kib: 7_168, iterations: 1 };
+        let size = Size { organizations: 3, users: 40, first: 20, passwords: true };
+        let seeded = installation(folder.path(), "seeded", size, cost).unwrap();
+        assert_eq!(seeded.tokens.len(), 3);
+        let store = rusqlite::Connection::open(seeded.database()).unwrap();
+        let count = |sql: &str| {
+            store.query_row(sql, [], |row| row.get::<_, i64>(0)).map_err(|error| error.to_string())
+        };
+        assert_eq!(count("select count(*) from passwords"), Ok(40));
+        assert_eq!(count("select count(*) from memberships where role = 'owner'"), Ok(4));
+        assert_eq!(count("select count(*) from jobs where state = 'failed'"), Ok(0));
+        assert!(count("select count(*) from cells").unwrap() >= 3);
+        // 20 in the first, ten in each of the others.
+        let members = "select count(*) from memberships m join organizations o on o.id = m.organization_id
+             where o.slug = 'org-00002'";
+        assert_eq!(count(members), Ok(10));
+        assert!(recompute(&seeded.data).unwrap() > 0.0);
+    }
+}
