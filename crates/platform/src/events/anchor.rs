@@ -3,7 +3,7 @@
 
 use crate::app::App;
 use crate::db::{Commit, DbError, Tx};
-use crate::ids::OrganizationId;
+use crate::ids::{Id, OrganizationId};
 use crate::jobs::{JobFuture, JobKind, Run, Schedule};
 use crate::params;
 use crate::principals;
@@ -22,8 +22,8 @@ crate::statements! {
     DUE: Platform =
         "select h.organization_id, h.size, h.frontier from ledger_heads h
          left join ledger_anchors a on a.organization_id = h.organization_id
-         where h.organization_id <> $1 and (a.size is null or a.size < h.size)
-         order by h.organization_id limit $2";
+         where h.organization_id > $1 and h.organization_id <> $2 and (a.size is null or a.size < h.size)
+         order by h.organization_id limit $3";
     SET: Tenant =
         "insert into ledger_anchors (organization_id, size, anchored_at) values ($1, $2, $3)
          on conflict (organization_id) do update set size = excluded.size, anchored_at = excluded.anchored_at";
@@ -31,20 +31,27 @@ crate::statements! {
 
 fn run(app: App, run: Run) -> JobFuture {
     Box::pin(async move {
+        // Before every id.
+        let mut after = Vec::new();
         loop {
-            let at = run.ctx.clone();
-            let anchored = app.db().write(&run.ctx, move |tx| anchor_some(tx, at.now)).await?;
-            if anchored.value < BATCH as usize {
-                return Ok(());
+            let (from, at) = (after.clone(), run.ctx.clone());
+            let anchored = app.db().write(&run.ctx, move |tx| anchor_some(tx, &from, at.now)).await?;
+            match anchored.value {
+                Some(last) => after = last,
+                None => return Ok(()),
             }
         }
     })
 }
 
-/// Anchors up to [`BATCH`] heads that grew since they were anchored; gives how many.
-fn anchor_some(tx: &mut Tx, now: crate::time::Timestamp) -> Result<Commit<usize>, DbError> {
-    let Some(provider) = principals::provider(tx)? else { return Ok(Commit::unchanged(0)) };
-    let due = tx.list(&DUE, params![provider.id, BATCH], |row| {
+/// Anchors up to [`BATCH`] heads after `after` that grew since they were anchored; gives where to go on.
+fn anchor_some(
+    tx: &mut Tx,
+    after: &[u8],
+    now: crate::time::Timestamp,
+) -> Result<Commit<Option<Vec<u8>>>, DbError> {
+    let Some(provider) = principals::provider(tx)? else { return Ok(Commit::unchanged(None)) };
+    let due = tx.list(&DUE, params![after.to_vec(), provider.id, BATCH], |row| {
         let organization: OrganizationId = row.get(0)?;
         let frontier = ledger::Frontier::from_bytes(&row.get::<Vec<u8>>(2)?)
             .map_err(|error| DbError::Ledger(error.to_string()))?;
@@ -59,8 +66,10 @@ fn anchor_some(tx: &mut Tx, now: crate::time::Timestamp) -> Result<Commit<usize>
             .with("root", hex::encode(frontier.root()));
         recorded = Some(tx.record(event));
     }
+    let full = due.len() == BATCH as usize;
+    let last = due.last().filter(|_| full).map(|(organization, _)| organization.uuid().as_bytes().to_vec());
     Ok(match recorded {
-        Some(recorded) => Commit::changed(due.len(), recorded),
-        None => Commit::unchanged(0),
+        Some(recorded) => Commit::changed(last, recorded),
+        None => Commit::unchanged(None),
     })
 }
