@@ -1,6 +1,6 @@
 //! What every recorded route must say of itself.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bailiwick::demo::prover::Script;
 use platform::web::routes::{Events, Limit, Method, Openness, RouteKind};
@@ -94,6 +94,23 @@ async fn the_api_describes_all_of_itself() {
         whole_program(&Script::default()),
     )
     .await;
+}
+
+/// Two types of one name would overwrite each other in the document.
+#[test]
+fn schemas_of_one_name_are_one_schema() {
+    let mut seen: BTreeMap<String, serde_json::Value> = BTreeMap::new();
+    for route in all_routes() {
+        let given = route.responses.iter().filter_map(|(_, document)| document.as_ref());
+        for document in given.chain(&route.request) {
+            let own = (document.name.clone(), document.schema.clone());
+            for (name, schema) in document.others.iter().cloned().chain([own]) {
+                let schema = serde_json::to_value(schema).expect("a schema");
+                let first = seen.entry(name.clone()).or_insert_with(|| schema.clone());
+                assert_eq!(*first, schema, "{}: another type is called `{name}` too", name_of(&route));
+            }
+        }
+    }
 }
 
 /// Every `$ref` points to something.

@@ -48,7 +48,15 @@ const SMALL: &[&str] =
     &["drill_results", "feed_cursors", "installation", "matrix_engine", "schedules", "schema_migrations", "secret_keys"];
 
 /// `statement: table`, with why reading all of it is right.
-const SCANS: &[(&str, &str)] = &[];
+const SCANS: &[(&str, &str)] = &[
+    ("platform::events::sql::FEED_END: events", "reads the last row alone"),
+    ("platform::jobs::sql::LIST: jobs", "reads the first rows of an index, as many as the page shows"),
+    ("responsibility::overview::sql::COUNTS: cells", "a figure for every row of the matrix, from an index alone"),
+    ("responsibility::overview::sql::COUNT_CUSTOMERS: organizations", "counts all of them"),
+    ("users::domains::sql::COUNT_BY_STATE: domains", "counts all of them, from an index alone"),
+    ("users::domains::sql::TROUBLED: domains", "held domains, one for each organization or so"),
+    ("users::set_up::sql::REVOKE: links", "runs only before there is anybody who could get a link"),
+];
 
 fn registered() -> Vec<&'static Statement> {
     // Naming the areas links them, and with them their statements.
