@@ -401,7 +401,7 @@ fn send_link(
     tx.execute(&sql::ASK, params![here.id, id, sha256(&secret), expires, ctx.now])?;
     let base = app.config().public_url.as_str().trim_end_matches('/').to_owned();
     let link = format!("{base}/contacts/confirm/{}", URL_SAFE_NO_PAD.encode(secret));
-    let provider = &app.config().provider_name;
+    let provider = &app.provider_name();
     let text = format!(
         "{} named you, {}, as its {} contact at {provider}: who is told first when a breach touches its data.\n\n\
          If that is right, open this link and confirm. It works once, until {}:\n{link}\n\n\

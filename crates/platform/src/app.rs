@@ -2,19 +2,22 @@
 
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, RwLock};
 
 use tokio::sync::watch;
 
 use crate::area::Area;
 use crate::config::Config;
 use crate::ctx::{Actor, Ctx, Random};
-use crate::db::Db;
+use crate::db::{Db, DbError};
 use crate::evidence::{DrillSource, EvidenceSource};
 use crate::jobs::{JobKind, Schedule};
 use crate::secrets::Keyring;
 use crate::time::Clock;
 use crate::web::Authenticate;
+
+/// What the setting `provider_name` says when nobody has set it.
+const DEFAULT_PROVIDER_NAME: &str = "Bailiwick";
 
 #[derive(Clone)]
 pub struct App {
@@ -37,6 +40,8 @@ struct Inner {
     services: HashMap<TypeId, Arc<dyn Any + Send + Sync>>,
     draining: watch::Sender<bool>,
     ledger_key: OnceLock<ledger::SigningKey>,
+    /// The provider organization's name, once it is known.
+    provider: RwLock<Option<String>>,
 }
 
 /// Adds services of the areas (password pool, mailer, resolvers) before the app starts.
@@ -64,6 +69,7 @@ impl AppBuilder {
                 services: self.services,
                 draining,
                 ledger_key: OnceLock::new(),
+                provider: RwLock::new(None),
             }),
         }
     }
@@ -77,6 +83,22 @@ impl App {
 
     pub fn config(&self) -> &Config {
         &self.inner.parts.config
+    }
+
+    /// The provider's name on pages and in mails: the setting `provider_name`, or else its organization's name.
+    pub fn provider_name(&self) -> String {
+        let set = &self.config().provider_name;
+        let learned = self.inner.provider.read().ok().and_then(|name| name.clone());
+        learned.filter(|_| set == DEFAULT_PROVIDER_NAME).unwrap_or_else(|| set.clone())
+    }
+
+    /// Reads the provider organization's name from the store: at the start, and after set-up.
+    pub async fn learn_provider(&self) -> Result<(), DbError> {
+        let found = self.db().read(crate::principals::provider).await?;
+        if let Ok(mut name) = self.inner.provider.write() {
+            *name = found.map(|provider| provider.name);
+        }
+        Ok(())
     }
 
     pub fn db(&self) -> &Db {

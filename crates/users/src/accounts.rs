@@ -56,7 +56,7 @@ pub fn request_sign_up(
     let existing = principals::account_by_email(tx, email.key())?;
     let usable = existing.as_ref().filter(|account| account.state != AccountState::Unverified);
     let base = &app.config().public_url;
-    let name = &app.config().provider_name;
+    let name = &app.provider_name();
     let message = if let Some(account) = usable {
         // Counts against the same limit, so that it cannot be used to flood the address.
         let _unused = links::create(ctx, tx, Purpose::SignUp, Some(account.id), email.key())?;
@@ -267,7 +267,7 @@ pub async fn prepare_password(
             Ok::<_, DbError>((rules, history))
         })
         .await?;
-    let context = Context { email: email.to_owned(), words: vec![app.config().provider_name.clone()] };
+    let context = Context { email: email.to_owned(), words: vec![app.provider_name()] };
     let mut refusals = rules.check(&password, &context);
     let pool = app.service::<PasswordPool>();
     if refusals.is_empty() {
@@ -341,7 +341,7 @@ pub fn notice(app: &App, email: &str) -> Message {
         &format!(
             "The password of your account at {} was changed and all other devices were signed out.\n\n\
              If this was not you, set a new one now: {}\n",
-            app.config().provider_name,
+            app.provider_name(),
             join(&app.config().public_url, "/recover")
         ),
     )

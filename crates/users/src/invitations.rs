@@ -232,7 +232,7 @@ fn send(
     token: &LinkToken,
 ) -> Result<(), DbError> {
     let link = join(&app.config().public_url, &format!("/invitations/{}", token.text()));
-    let provider = &app.config().provider_name;
+    let provider = &app.provider_name();
     let subject = format!("{} invites you to {}", inviter.name, here.name);
     let text = format!(
         "{} invites you to {} at {provider}, as {}.\n\n\

@@ -47,7 +47,7 @@ pub fn request(app: &App, ctx: &Ctx, tx: &mut Tx, email: &EmailAddress) -> Resul
             "Somebody, probably you, asked for a new password for your account at {}.\n\n\
              Open this link to set one. It works once, for one hour:\n{link}\n\n\
              If this was not you, ignore this mail: your password stays as it is.\n",
-            app.config().provider_name
+            app.provider_name()
         ),
     );
     mail::enqueue(app.keyring(), ctx, tx, None, &message)?;

@@ -89,7 +89,7 @@ pub fn shell(app: &App, access: &Access, console: NavConsole, title: &str, curre
             NavConsole::Provider => ui::Console::Provider,
             NavConsole::Account => ui::Console::Account,
         },
-        provider_name: app.config().provider_name.clone(),
+        provider_name: app.provider_name(),
         palette,
         palette_search: String::new(),
         theme: access.theme,

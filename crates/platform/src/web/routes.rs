@@ -116,7 +116,15 @@ pub struct QueryParameter {
 fn document<T: utoipa::ToSchema + utoipa::PartialSchema>() -> Document {
     let mut others = Vec::new();
     T::schemas(&mut others);
-    Document { name: T::name().into_owned(), schema: T::schema(), others }
+    Document { name: schema_name(&T::name(), std::any::type_name::<T>()), schema: T::schema(), others }
+}
+
+/// `Page_GroupView` for `Page<GroupView>`: a generic type's own name is the same for all that it is made of.
+fn schema_name(own: &str, full: &str) -> String {
+    let Some((_, inner)) = full.split_once('<') else { return own.to_owned() };
+    let parts = inner.split(['<', '>', ',', ' ']).filter(|part| !part.is_empty());
+    let last = |part: &str| part.rsplit("::").next().unwrap_or(part).to_owned();
+    std::iter::once(own.to_owned()).chain(parts.map(last)).collect::<Vec<_>>().join("_")
 }
 
 /// One route being declared.
@@ -312,5 +320,16 @@ impl Routes {
 
     pub fn infos(self) -> Vec<Arc<RouteInfo>> {
         self.into_parts().into_iter().map(|(info, _)| info).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn schemas_of_generic_types_have_names_of_their_own() {
+        let name = |own, full| super::schema_name(own, full);
+        assert_eq!(name("GroupView", "users::groups::api::GroupView"), "GroupView");
+        assert_eq!(name("Page", "platform::web::pagination::Page<users::groups::api::GroupView>"), "Page_GroupView");
+        assert_eq!(name("Vec", "alloc::vec::Vec<a::Page<b::C>>"), "Vec_Page_C");
     }
 }

@@ -61,7 +61,7 @@ fn line(app: &App, slug: &str, own: platform::ids::OrganizationId, entry: &Entry
         title: entry.row.title_of(entry.side),
         href: format!("/o/{slug}/rows/{}", entry.row.id),
         side: match entry.side {
-            platform::evidence::Side::Provider => app.config().provider_name.clone(),
+            platform::evidence::Side::Provider => app.provider_name(),
             platform::evidence::Side::Customer => "you".to_owned(),
         },
         before: entry.before.map(Shown::from),

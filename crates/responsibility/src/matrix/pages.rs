@@ -49,7 +49,7 @@ pub(crate) struct Parties {
 
 impl Parties {
     pub(crate) fn of(app: &App) -> Self {
-        Self { provider: app.config().provider_name.clone(), customer: "you".to_owned() }
+        Self { provider: app.provider_name(), customer: "you".to_owned() }
     }
 
     pub(crate) fn words(&self, who: MustAct) -> String {

@@ -152,6 +152,7 @@ async fn welcome(app: &App, demo: bool) -> Result<(), CliError> {
             .map_err(failed)?;
         println!("set up this installation: {base}/setup/{}", token.text());
     }
+    app.learn_provider().await.map_err(failed)?;
     println!("listening on {base}");
     Ok(())
 }

@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use compliance::breach_contacts::{self, ContactRole, Details, Secret};
+use compliance::breach_regimes::{self, Regime};
 use platform::access::Role;
 use platform::ctx::{Actor, Ctx, Origin};
 use platform::db::DbError;
@@ -249,6 +251,43 @@ impl Teller<'_> {
         Ok(())
     }
 
+    /// Names who is told of a breach; each confirms by the mailed link, as they would.
+    async fn breach_contacts(&self, company: &Company) -> Result<(), DemoError> {
+        let ctx = self.ctx_of(company.owner.id, 0);
+        let id = company.id;
+        for (n, role, primary) in [(1, ContactRole::Security, true), (5, ContactRole::Privacy, false)] {
+            let Some(who) = company.people.get(n).cloned() else { continue };
+            let details = Details::check(&who.name, &who.email, "", role, primary)
+                .map_err(|wrong| broken(format!("{wrong:?}")))?;
+            let (at, app) = (ctx.clone(), self.app.clone());
+            self.app.db().write(&ctx, move |tx| breach_contacts::add(&app, &at, tx, id, &details)).await?;
+            self.settle().await?;
+            let token = self.mailed(&who.email, "/contacts/confirm/")?;
+            let secret = Secret::parse(&token).ok_or_else(|| broken("a mailed link is not readable"))?;
+            let at = ctx.clone();
+            self.app.db().write(&ctx, move |tx| breach_contacts::confirm(&at, tx, &secret)).await?;
+        }
+        let at = ctx.clone();
+        let regimes = [Regime::Gdpr, Regime::Nis2];
+        self.app.db().write(&ctx, move |tx| breach_regimes::choose(&at, tx, id, &regimes, "")).await?;
+        Ok(())
+    }
+
+    /// What follows `path` in the newest mail to `email`.
+    fn mailed(&self, email: &str, path: &str) -> Result<String, DemoError> {
+        let folder = self.app.config().mailbox_dir.clone().ok_or_else(|| broken("no mailbox"))?;
+        let mut files: Vec<_> =
+            std::fs::read_dir(folder).map_err(broken)?.filter_map(|entry| Some(entry.ok()?.path())).collect();
+        files.sort();
+        for file in files.iter().rev() {
+            let mail = std::fs::read_to_string(file).map_err(broken)?.replace("=\r\n", "");
+            if let Some((_, rest)) = mail.split_once(path).filter(|_| mail.contains(email)) {
+                return Ok(rest.split_whitespace().next().unwrap_or_default().to_owned());
+            }
+        }
+        Err(broken(format!("no mail to {email}")))
+    }
+
     /// Signs somebody in from one of their devices.
     async fn sign_in(&self, account: &Account, device: usize) -> Result<(), DbError> {
         let ctx = self.ctx_of(account.id, device);
@@ -273,6 +312,7 @@ impl Teller<'_> {
         self.add_domain(&mut harbor, "harbor-freight.example", true).await?;
         self.claim_all(&harbor, harbor.domains[1].0).await?;
         self.decide(&harbor, Rules { password_reuse_history: 5, ..Rules::RECOMMENDED }).await?;
+        self.breach_contacts(&harbor).await?;
         self.group(&harbor, "Dispatch", &[0, 2, 4, 6, 8, 10, 12]).await?;
         self.group(&harbor, "Finance", &[1, 3, 5, 9]).await?;
         Ok(harbor)

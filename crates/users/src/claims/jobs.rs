@@ -224,7 +224,7 @@ impl Claiming<'_> {
              another address or delete it yourself. They see nothing of your other organizations.\n\n\
              Your account: {page}\n\nIf you did not expect this, ask the admins of {owner}: they can take it back until {until}.\n",
             domain = self.claim.domain_name,
-            provider = config.provider_name,
+            provider = self.app.provider_name(),
             page = join(&config.public_url, "/account"),
             until = self.claim.undo_until.day_words(),
         );
@@ -309,7 +309,7 @@ fn release(
             "{} does not manage your account {} at {} any more. It is your own again.\n\nYour account: {}\n",
             owner.name,
             account.email,
-            config.provider_name,
+            app.provider_name(),
             join(&config.public_url, "/account")
         );
         let subject = format!("{} no longer manages your account", owner.name);

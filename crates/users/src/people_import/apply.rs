@@ -159,7 +159,7 @@ fn send_mails(
     here: &Organization,
     steps: &[Step<'_>],
 ) -> Result<(), DbError> {
-    let provider = &app.config().provider_name;
+    let provider = &app.provider_name();
     let subject = format!("{} has prepared your account at {provider}", here.name);
     let mut messages = Vec::new();
     for step in steps.iter().filter(|step| step.has_to_sign_up()) {

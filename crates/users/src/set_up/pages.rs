@@ -60,7 +60,7 @@ async fn check_link(app: &App, access: &Access, token: &str) -> Result<LinkToken
 async fn show(State(app): State<App>, access: Access, Path(token): Path<String>) -> web::Result {
     check_link(&app, &access, &token).await?;
     let shell = navigation::public_shell(&app, &access, "Set up");
-    let form = SetUpForm { provider: app.config().provider_name.clone(), ..SetUpForm::default() };
+    let form = SetUpForm { provider: app.provider_name(), ..SetUpForm::default() };
     web::html(&SetUpPage { shell, form, errors: FieldErrors::default() })
 }
 
@@ -80,7 +80,10 @@ async fn finish(
     let ctx = access.ctx.clone();
     let written = app.db().write(&access.ctx, move |tx| super::finish(&ctx, tx, &token, &new)).await?;
     match written.value {
-        SetUp::Done { session } => signed_in(&app, &session, "/provider"),
+        SetUp::Done { session } => {
+            app.learn_provider().await?;
+            signed_in(&app, &session, "/provider")
+        }
         SetUp::LinkDead => Err(link_dead()),
         SetUp::AlreadyDone => Err(Problem::conflict("this installation is set up already").cure("sign in")),
     }
