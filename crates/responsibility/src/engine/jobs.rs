@@ -1,6 +1,7 @@
 //! What drives the engine: the change feed, the clock, and a full run every night.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use platform::db::{DbError, Tx};
@@ -17,6 +18,9 @@ pub const CONSUMER: &str = "matrix";
 /// Small enough that a batch keeps other writers waiting for milliseconds only.
 const EVENTS: u32 = 100;
 const DUE: u32 = 100;
+/// On PostgreSQL a committed event shows only when no older transaction runs any more: mostly some milliseconds.
+const VISIBILITY_WAIT: Duration = Duration::from_millis(5);
+const VISIBILITY_TRIES: u32 = 100;
 const PAGE: u32 = 50;
 /// Pages of the full run in one job, well within its lease.
 const PAGES: usize = 40;
@@ -29,8 +33,15 @@ pub(crate) const SCHEDULE: Schedule = Schedule { kind: "matrix.evaluate_all", ev
 pub fn consumer_step(app: App) -> BoxFuture<'static, Result<usize, DbError>> {
     Box::pin(async move {
         let mut done = 0;
-        if !feed::caught_up(app.db(), CONSUMER).await? {
-            done += step_feed(&app).await?;
+        for _ in 0..VISIBILITY_TRIES {
+            if feed::caught_up(app.db(), CONSUMER).await? {
+                break;
+            }
+            done = step_feed(&app).await?;
+            if done > 0 {
+                break;
+            }
+            tokio::time::sleep(VISIBILITY_WAIT).await;
         }
         let now = app.clock().now();
         if app.db().read(cells::next_due).await?.is_some_and(|due| due <= now) {
