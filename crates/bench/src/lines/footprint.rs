@@ -11,7 +11,7 @@ use crate::load::pause;
 use crate::peers::Keycloak;
 use crate::process;
 use crate::product::{Server, server_ms};
-use crate::report::{Figure, Row};
+use crate::report::{Figure, Row, number};
 use crate::round::{Subject, interleave, median};
 use crate::seed::{self, Seeded, Size};
 use crate::setup::Setup;
@@ -68,7 +68,7 @@ fn small(setup: &Setup) -> Result<Vec<Row>> {
     };
     let theirs =
         keycloak.as_ref().map(|server| process::resident_mib(server.pid).map_err(|error| error.to_string()));
-    let (users, organizations) = (login::USERS, login::ORGANIZATIONS);
+    let [users, organizations] = [login::USERS, login::ORGANIZATIONS].map(|count| number(count as f64));
     let operation =
         format!("memory after a log-in and every list, idle; {users} users, {organizations} organizations");
     let mut idle = ours_alone("21", &operation, "MiB", median(&Ok(memory)), 80.0);
@@ -94,6 +94,7 @@ fn large(setup: &Setup) -> Result<Vec<Row>> {
     })];
     let figures = interleave(setup.rounds, &mut subjects, || setup.look_around());
     drop(subjects);
+    let [users, organizations] = [users, organizations].map(|count| number(count as f64));
     let what = format!("{users} users, {organizations} organizations");
     let list = format!("slowest console list, p95 of {REQUESTS}, the server's time; {what}");
     Ok(vec![

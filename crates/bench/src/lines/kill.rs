@@ -12,7 +12,7 @@ use crate::hashing::OWASP;
 use crate::http::Connection;
 use crate::load::pause;
 use crate::product::{Server, missing};
-use crate::report::Row;
+use crate::report::{Row, number};
 use crate::seed::{self, Seeded, Size};
 use crate::setup::Setup;
 
@@ -44,7 +44,8 @@ pub fn measure(setup: &Setup) -> Result<Vec<Row>> {
     slowest = slowest.max(server.start_ms);
     drop(server);
     check_ledgers(&seeded.database())?;
-    let what = format!("{kills} × kill -9 under writes, SQLite: lost of {acknowledged} acknowledged writes");
+    let writes = number(acknowledged as f64);
+    let what = format!("{kills} × kill -9 under writes, SQLite: lost of {writes} acknowledged writes");
     Ok(vec![
         ours_alone("22", &what, "lost", Ok(lost as f64), 0.0),
         ours_alone("22", "… restart to first answer, slowest", "s", Ok(slowest / 1e3), 1.0),

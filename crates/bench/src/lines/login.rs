@@ -10,7 +10,7 @@ use crate::http::Connection;
 use crate::load;
 use crate::peers::Keycloak;
 use crate::product::Server;
-use crate::report::{Bound, Row, ratio};
+use crate::report::{Bound, Row, number, ratio};
 use crate::round::{Subject, interleave, median};
 use crate::seed::{self, Seeded, Size};
 use crate::setup::Setup;
@@ -74,7 +74,11 @@ pub fn measure(setup: &Setup, line: &'static str, cost: HashCost) -> Result<Row>
     }
     Ok(Row {
         line,
-        operation: format!("password log-in end to end, Argon2id {}, {USERS} users", cost.label),
+        operation: format!(
+            "password log-in end to end, Argon2id {}, {} users",
+            cost.label,
+            number(USERS as f64)
+        ),
         checks,
         ours: Some(ours),
         peer: Some((format!("Keycloak ({way})"), peer)),

@@ -12,7 +12,7 @@ use crate::histogram::Histogram;
 use crate::http::Connection;
 use crate::load::{self, pause};
 use crate::product::{Server, server_ms};
-use crate::report::{Bound, Row};
+use crate::report::{Bound, Row, number};
 use crate::round::{Subject, interleave, median};
 use crate::seed::{self, Seeded, Size};
 use crate::setup::Setup;
@@ -40,7 +40,8 @@ pub fn measure(setup: &Setup) -> Result<Vec<Row>> {
     let figures = interleave(setup.rounds, &mut subjects, || setup.look_around());
     let [changed, page] = [0, 1].map(|index| median(&figures[index]));
     let full = median(&full[0]);
-    let what = format!("{organizations} organizations × 47 rows, {cells} cells kept: ");
+    let (homes, kept) = (number(organizations as f64), number(cells as f64));
+    let what = format!("{homes} organizations × 47 rows, {kept} cells kept: ");
     let mut run = ours_alone("19", "… full run on one core", "s", full.clone(), 60.0);
     if setup.quick {
         run.checks = vec![check("s (a tenth of the size, a tenth of the bound)", full, Bound::AtMost(6.0))];
