@@ -136,7 +136,10 @@ impl App {
     }
 
     /// A service that every program adds at start.
-    #[expect(clippy::expect_used, reason = "a missing service is a bug of the program's start, found by every test")]
+    #[expect(
+        clippy::expect_used,
+        reason = "a missing service is a bug of the program's start, found by every test"
+    )]
     pub fn service<T: Send + Sync + 'static>(&self) -> Arc<T> {
         self.find_service().expect("the service is added when the app is built")
     }

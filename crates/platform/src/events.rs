@@ -248,7 +248,11 @@ fn read_frontier(row: &Row) -> Result<ledger::Frontier, DbError> {
     let bytes: Vec<u8> = row.get(1)?;
     let frontier =
         ledger::Frontier::from_bytes(&bytes).map_err(|error| DbError::Ledger(error.to_string()))?;
-    if frontier.size() == size { Ok(frontier) } else { Err(DbError::Ledger("its head is damaged".to_owned())) }
+    if frontier.size() == size {
+        Ok(frontier)
+    } else {
+        Err(DbError::Ledger("its head is damaged".to_owned()))
+    }
 }
 
 fn stored_row(ctx: &Ctx, event: Event, sequence: u64) -> Result<(Vec<Value>, ledger::Hash), DbError> {
@@ -351,8 +355,6 @@ pub fn redact(
     }
     let json = serde_json::to_string(&stored).map_err(|error| DbError::Ledger(error.to_string()))?;
     tx.execute(&sql::SET_PERSONAL, params![organization, sequence, json])?;
-    let redacted = Event::new(organization, "event.redacted")
-        .target("event", sequence)
-        .with("field", field);
+    let redacted = Event::new(organization, "event.redacted").target("event", sequence).with("field", field);
     Ok(Some(tx.record(redacted)))
 }

@@ -31,16 +31,8 @@ crate::statements! {
 }
 
 /// Reads up to `limit` events after `cursor`.
-pub fn read(
-    tx: &mut crate::db::ReadTx,
-    cursor: Cursor,
-    limit: u32,
-) -> Result<Vec<StoredEvent>, DbError> {
-    tx.list(
-        &events::sql::FEED,
-        params![cursor.transaction, cursor.revision, limit],
-        events::read_event,
-    )
+pub fn read(tx: &mut crate::db::ReadTx, cursor: Cursor, limit: u32) -> Result<Vec<StoredEvent>, DbError> {
+    tx.list(&events::sql::FEED, params![cursor.transaction, cursor.revision, limit], events::read_event)
 }
 
 /// Takes the consumer `name` one step further: hands up to `limit` new events to `consume` inside one housekeeping

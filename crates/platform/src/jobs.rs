@@ -159,9 +159,7 @@ pub async fn run_due(app: &App) -> Result<usize, DbError> {
     let now = ctx.now;
     let leased = app
         .db()
-        .housekeeping(move |tx| {
-            tx.list(&sql::LEASE, params![now, now.plus(LEASE), BATCH], read_leased)
-        })
+        .housekeeping(move |tx| tx.list(&sql::LEASE, params![now, now.plus(LEASE), BATCH], read_leased))
         .await?;
     let count = leased.len();
     let runs = leased.into_iter().map(|job| run_one(app.clone(), job));
@@ -171,7 +169,8 @@ pub async fn run_due(app: &App) -> Result<usize, DbError> {
 
 async fn run_one(app: App, job: Leased) {
     let Some(kind) = app.job_kind(&job.kind) else {
-        finish(&app, job.id, job.attempts, Err(JobError::permanent("no area knows this kind of job")), 1).await;
+        finish(&app, job.id, job.attempts, Err(JobError::permanent("no area knows this kind of job")), 1)
+            .await;
         return;
     };
     let payload = serde_json::from_str(&job.payload).unwrap_or(serde_json::Value::Null);
@@ -228,7 +227,10 @@ async fn enqueue_schedules(app: &App) -> Result<(), DbError> {
                 if next.is_some_and(|next| next > ctx.now) {
                     continue;
                 }
-                tx.execute(&sql::SCHEDULE_SET, params![schedule.kind, ctx.now.plus(schedule.every), ctx.now])?;
+                tx.execute(
+                    &sql::SCHEDULE_SET,
+                    params![schedule.kind, ctx.now.plus(schedule.every), ctx.now],
+                )?;
                 let job = NewJob {
                     kind: schedule.kind,
                     organization: None,

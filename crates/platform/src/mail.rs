@@ -25,7 +25,9 @@ mod sql;
 mod tests;
 mod transport;
 
-pub use outbox::{JOBS, MailId, MailState, OutboxEntry, SCHEDULES, enqueue, enqueue_many, list, waiting_since};
+pub use outbox::{
+    JOBS, MailId, MailState, OutboxEntry, SCHEDULES, enqueue, enqueue_many, list, waiting_since,
+};
 pub use transport::{Transport, check_smtp_url};
 
 const SUBJECT_CHARS_MAX: usize = 200;

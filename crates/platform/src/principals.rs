@@ -136,7 +136,14 @@ fn read_group(row: &Row) -> Result<Group, DbError> {
 pub fn insert_organization(tx: &mut Tx, new: &Organization) -> Result<bool, DbError> {
     let rows = tx.execute(
         &sql::INSERT_ORGANIZATION,
-        params![new.id, new.slug.as_str(), new.name.as_str(), new.kind.as_str(), new.state.as_str(), new.created_at],
+        params![
+            new.id,
+            new.slug.as_str(),
+            new.name.as_str(),
+            new.kind.as_str(),
+            new.state.as_str(),
+            new.created_at
+        ],
     )?;
     Ok(rows == 1)
 }
@@ -377,7 +384,10 @@ pub fn group_by_name(
     organization: OrganizationId,
     name: &str,
 ) -> Result<Option<Group>, DbError> {
-    tx.first(&sql::GROUP_BY_NAME, params![organization, name.to_lowercase()])?.as_ref().map(read_group).transpose()
+    tx.first(&sql::GROUP_BY_NAME, params![organization, name.to_lowercase()])?
+        .as_ref()
+        .map(read_group)
+        .transpose()
 }
 
 pub fn update_group(
@@ -387,7 +397,8 @@ pub fn update_group(
     name: &str,
     description: &str,
 ) -> Result<bool, DbError> {
-    Ok(tx.execute(&sql::UPDATE_GROUP, params![organization, id, name, name.to_lowercase(), description])? == 1)
+    Ok(tx.execute(&sql::UPDATE_GROUP, params![organization, id, name, name.to_lowercase(), description])?
+        == 1)
 }
 
 pub fn delete_group(tx: &mut Tx, organization: OrganizationId, id: GroupId) -> Result<bool, DbError> {
@@ -412,7 +423,8 @@ pub fn insert_group_members(
     new: &[(GroupId, AccountId)],
     now: Timestamp,
 ) -> Result<u64, DbError> {
-    let rows = new.iter().map(|(group, account)| params![organization, *group, *account, now].to_vec()).collect();
+    let rows =
+        new.iter().map(|(group, account)| params![organization, *group, *account, now].to_vec()).collect();
     tx.execute_many(&sql::INSERT_GROUP_MEMBER, rows)
 }
 

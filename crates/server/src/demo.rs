@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use platform::App;
 use platform::app::{AppBuilder, AppParts};
 use platform::config::Config;
 use platform::ctx::{Actor, Random};
@@ -14,7 +15,6 @@ use platform::db::DbError;
 use platform::mail::Mailer;
 use platform::principals;
 use platform::time::{Clock, DAY};
-use platform::App;
 
 mod people;
 pub mod prover;

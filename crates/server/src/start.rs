@@ -78,8 +78,7 @@ pub async fn build_with(
         areas: crate::AREAS.to_vec(),
         authenticate: options.authenticate,
     };
-    let builder =
-        AppBuilder::new(parts).service(mailer).service(client).service(pool).service(prover);
+    let builder = AppBuilder::new(parts).service(mailer).service(client).service(pool).service(prover);
     Ok(more(builder).build())
 }
 

@@ -78,7 +78,8 @@ impl Installation {
         program.ready(self.port).await;
         program::set_up(self.port, &link, "seven grey herons over the weir").await;
         let scopes = "people.read,people.manage,audit.read";
-        let made = self.run(&["token", "create", "--organization", "northwind", "--scopes", scopes, "--json"]).await;
+        let made =
+            self.run(&["token", "create", "--organization", "northwind", "--scopes", scopes, "--json"]).await;
         let made: serde_json::Value = serde_json::from_str(&made).expect("JSON");
         self.token = format!("Bearer {}", made["secret"].as_str().expect("a secret"));
         program
@@ -93,9 +94,13 @@ impl Installation {
         let (mut names, mut cursor) = (Vec::new(), String::new());
         loop {
             let page = self.get(&format!("{GROUPS}?limit=200{cursor}")).await.expect(200).json();
-            names.extend(page["items"].as_array().expect("items").iter().map(|group| {
-                group["name"].as_str().expect("a name").to_owned()
-            }));
+            names.extend(
+                page["items"]
+                    .as_array()
+                    .expect("items")
+                    .iter()
+                    .map(|group| group["name"].as_str().expect("a name").to_owned()),
+            );
             match page["next_cursor"].as_str() {
                 Some(next) => cursor = format!("&cursor={next}"),
                 None => return names,
@@ -124,7 +129,14 @@ struct Told {
 }
 
 /// Writes until the server is gone.
-async fn write(port: u16, token: String, writer: u64, next: Arc<AtomicU64>, stop: Arc<AtomicBool>, told: Arc<Mutex<Told>>) {
+async fn write(
+    port: u16,
+    token: String,
+    writer: u64,
+    next: Arc<AtomicU64>,
+    stop: Arc<AtomicBool>,
+    told: Arc<Mutex<Told>>,
+) {
     let headers = [("Authorization", token.as_str()), ("Content-Type", "application/json")];
     while !stop.load(Ordering::Relaxed) {
         let name = format!("group {:08} of {writer}", next.fetch_add(1, Ordering::Relaxed));
@@ -142,13 +154,26 @@ async fn write(port: u16, token: String, writer: u64, next: Arc<AtomicU64>, stop
 }
 
 /// One life of the server: writers come, the server dies under them. Gives what it acknowledged.
-async fn live_and_die(place: &Installation, program: &mut Program, next: &Arc<AtomicU64>, after: Duration) -> Told {
+async fn live_and_die(
+    place: &Installation,
+    program: &mut Program,
+    next: &Arc<AtomicU64>,
+    after: Duration,
+) -> Told {
     let told = Arc::new(Mutex::new(Told::default()));
     let stop = Arc::new(AtomicBool::new(false));
     let mut writers = tokio::task::JoinSet::new();
     for writer in 0..WRITERS {
-        writers.spawn(write(place.port, place.token.clone(), writer, next.clone(), stop.clone(), told.clone()));
+        writers.spawn(write(
+            place.port,
+            place.token.clone(),
+            writer,
+            next.clone(),
+            stop.clone(),
+            told.clone(),
+        ));
     }
+    // real time: a process is killed at some moment of its work, which only the real clock can choose.
     tokio::time::sleep(after).await;
     program.kill();
     stop.store(true, Ordering::Relaxed);
@@ -165,11 +190,13 @@ async fn kill_many_times(mut place: Installation, engine: &str) {
     let (mut all, mut asked) = (BTreeSet::new(), 0);
     let mut starts = Vec::new();
     for kill in 1..=kills {
-        let told = live_and_die(&place, &mut program, &next, Duration::from_millis(20 + dice.below(280))).await;
+        let told =
+            live_and_die(&place, &mut program, &next, Duration::from_millis(20 + dice.below(280))).await;
         asked += told.asked;
         program = place.start();
         // Some die while they start.
         if dice.below(8) == 0 {
+            // real time: as above, while it starts.
             tokio::time::sleep(Duration::from_millis(dice.below(120))).await;
             program.kill();
             program = place.start();

@@ -31,7 +31,8 @@ pub fn sqlite() -> TestDatabase {
 
 pub async fn postgres(server: &str) -> TestDatabase {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let name = folder.path().file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
+    let name =
+        folder.path().file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
     let schema: String =
         format!("t_{}_{}", std::process::id(), name.replace(|c: char| !c.is_ascii_alphanumeric(), ""));
     let client = connect(server).await;

@@ -36,8 +36,7 @@ pub struct KitOptions {
 }
 
 /// One step of a consumer; gives how many events it took.
-pub type Consumer =
-    fn(App) -> futures_util::future::BoxFuture<'static, Result<usize, platform::db::DbError>>;
+pub type Consumer = fn(App) -> futures_util::future::BoxFuture<'static, Result<usize, platform::db::DbError>>;
 
 impl KitOptions {
     pub fn new(areas: &[&'static Area]) -> Self {
@@ -212,10 +211,21 @@ impl Kit {
                     let (size, root) = platform::events::proofs::head(tx, organization.id)?;
                     let mut frontier = ledger::Frontier::new();
                     for event in platform::events::range(tx, organization.id, 0, 1_000_000)? {
-                        assert_eq!(event.entry()?.leaf_hash(), event.leaf(), "{} {}", organization.slug, event.sequence);
+                        assert_eq!(
+                            event.entry()?.leaf_hash(),
+                            event.leaf(),
+                            "{} {}",
+                            organization.slug,
+                            event.sequence
+                        );
                         frontier.append(event.leaf());
                     }
-                    assert_eq!((frontier.size(), frontier.root()), (size, root), "ledger of {}", organization.slug);
+                    assert_eq!(
+                        (frontier.size(), frontier.root()),
+                        (size, root),
+                        "ledger of {}",
+                        organization.slug
+                    );
                 }
                 Ok::<_, platform::db::DbError>(())
             })

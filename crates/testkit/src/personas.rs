@@ -13,8 +13,8 @@ use platform::db::{Commit, DbError};
 use platform::events::Event;
 use platform::ids::{AccountId, OrganizationId};
 use platform::principals::{
-    self, Account, AccountState, Membership, MembershipSource, MembershipState, Organization, OrganizationKind,
-    OrganizationState,
+    self, Account, AccountState, Membership, MembershipSource, MembershipState, Organization,
+    OrganizationKind, OrganizationState,
 };
 use platform::web::access::Credential;
 use platform::web::{Authenticate, Principal, Problem};
@@ -34,7 +34,8 @@ impl Authenticate for Believing {
         parts: &'a Parts,
     ) -> BoxFuture<'a, Result<Option<Principal>, Problem>> {
         Box::pin(async move {
-            let text = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+            let text =
+                |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
             if let Some(token) = text(SCOPES) {
                 return Ok(token_principal(&token));
             }
@@ -210,7 +211,10 @@ fn title_case(text: &str) -> String {
     text.split(['-', '.', '_'])
         .map(|word| {
             let mut chars = word.chars();
-            chars.next().map(|first| first.to_uppercase().chain(chars).collect::<String>()).unwrap_or_default()
+            chars
+                .next()
+                .map(|first| first.to_uppercase().chain(chars).collect::<String>())
+                .unwrap_or_default()
         })
         .collect::<Vec<_>>()
         .join(" ")

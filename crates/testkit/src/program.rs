@@ -29,7 +29,8 @@ pub fn command(binary: &str, folder: &Path) -> Command {
 /// Runs the command as a user whom file permissions bind; root is not bound.
 pub fn unprivileged(command: &mut Command) {
     const NOBODY: u32 = 65_534;
-    let root = std::fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0);
+    let root =
+        std::fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0);
     if root {
         command.uid(NOBODY).gid(NOBODY);
     }
@@ -175,7 +176,8 @@ impl Reply {
 
     /// The body as JSON; fails the test with the body when it is none.
     pub fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("not JSON: {} {}", self.status, self.text()))
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|_| panic!("not JSON: {} {}", self.status, self.text()))
     }
 
     /// Fails the test, showing the body, unless the status is `status`.
@@ -205,7 +207,8 @@ pub async fn ask(
     body: &str,
 ) -> std::io::Result<Reply> {
     let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", port)).await?;
-    let mut request = format!("{method} {path} HTTP/1.0\r\nHost: localhost:{port}\r\nContent-Length: {}\r\n", body.len());
+    let mut request =
+        format!("{method} {path} HTTP/1.0\r\nHost: localhost:{port}\r\nContent-Length: {}\r\n", body.len());
     for (name, value) in headers {
         request.push_str(&format!("{name}: {value}\r\n"));
     }

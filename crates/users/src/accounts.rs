@@ -3,14 +3,12 @@
 //! An account comes to life only through a link that was mailed to its address. Before that nothing exists that an
 //! attacker could have prepared, so there is nothing to hijack when the owner of the address arrives.
 
+use platform::access::Role;
 use platform::db::{Commit, DbError, ReadTx, Tx};
 use platform::events::Event;
 use platform::ids::{AccountId, OrganizationId};
 use platform::mail::{self, Message};
-use platform::access::Role;
-use platform::principals::{
-    self, Account, AccountState, Membership, MembershipSource, MembershipState,
-};
+use platform::principals::{self, Account, AccountState, Membership, MembershipSource, MembershipState};
 use platform::time::HOUR;
 use platform::{App, Ctx};
 
@@ -107,13 +105,21 @@ pub struct NewPerson {
 
 /// How the end of a sign-up went.
 pub enum SignUp {
-    Done { account: AccountId, session: LinkToken },
+    Done {
+        account: AccountId,
+        session: LinkToken,
+    },
     /// The link is unknown, used or expired.
     LinkDead,
 }
 
 /// Uses the mailed link up: makes the account (or brings an imported one to life) and signs it in.
-pub fn finish_sign_up(ctx: &Ctx, tx: &mut Tx, token: &LinkToken, new: &NewPerson) -> Result<Commit<SignUp>, DbError> {
+pub fn finish_sign_up(
+    ctx: &Ctx,
+    tx: &mut Tx,
+    token: &LinkToken,
+    new: &NewPerson,
+) -> Result<Commit<SignUp>, DbError> {
     let Some(link) = links::consume(tx, Purpose::SignUp, token, ctx.now)? else {
         return Ok(Commit::unchanged(SignUp::LinkDead));
     };
@@ -187,7 +193,8 @@ pub fn rename(ctx: &Ctx, tx: &mut Tx, account: AccountId, name: &str) -> Result<
         return Ok(Commit::unchanged(false));
     }
     let provider = sessions::provider_id(tx)?;
-    let recorded = tx.record(Event::new(provider, "account.renamed").target("account", account).personal("name", name));
+    let recorded =
+        tx.record(Event::new(provider, "account.renamed").target("account", account).personal("name", name));
     Ok(Commit::changed(true, recorded))
 }
 

@@ -83,7 +83,10 @@ pub struct NewToken {
 
 pub enum Creation {
     /// The secret is here and nowhere else.
-    Done { token: Token, secret: ApiToken },
+    Done {
+        token: Token,
+        secret: ApiToken,
+    },
     NoScopes,
     /// The maker does not hold this right, or the organization has no use for it.
     Beyond(Permission),
@@ -184,11 +187,7 @@ pub fn list(
     tx.list(&sql::LIST, params![organization, before, limit], read_token)
 }
 
-pub fn get(
-    tx: &mut ReadTx,
-    organization: OrganizationId,
-    id: ApiTokenId,
-) -> Result<Option<Token>, DbError> {
+pub fn get(tx: &mut ReadTx, organization: OrganizationId, id: ApiTokenId) -> Result<Option<Token>, DbError> {
     tx.first(&sql::GET, params![organization, id])?.as_ref().map(read_token).transpose()
 }
 
@@ -227,7 +226,8 @@ pub fn find(tx: &mut ReadTx, token_hash: [u8; 32], now: Timestamp) -> Result<Opt
         let member = row.get::<Option<String>>(7)?.as_deref().and_then(MembershipState::parse);
         let account = row.get::<Option<String>>(8)?.as_deref().and_then(AccountState::parse);
         let role = row.get::<Option<String>>(6)?.as_deref().and_then(Role::parse);
-        let (Some(MembershipState::Active), Some(AccountState::Active), Some(role)) = (member, account, role) else {
+        let (Some(MembershipState::Active), Some(AccountState::Active), Some(role)) = (member, account, role)
+        else {
             return Ok(None);
         };
         scopes.retain(|scope| role.may(*scope));

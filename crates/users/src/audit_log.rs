@@ -201,11 +201,7 @@ pub fn origin(app: &App, organization: OrganizationId) -> String {
 }
 
 /// Signs the ledger as it stands in this transaction.
-pub fn sign_head(
-    app: &App,
-    tx: &mut ReadTx,
-    organization: OrganizationId,
-) -> Result<SignedHead, DbError> {
+pub fn sign_head(app: &App, tx: &mut ReadTx, organization: OrganizationId) -> Result<SignedHead, DbError> {
     let (size, root) = proofs::head(tx, organization)?;
     let origin = origin(app, organization);
     let failed = |error: String| DbError::Ledger(error);

@@ -408,7 +408,8 @@ pub fn accept(
         .personal("email", &member.email);
     let _accepted = tx.record(accepted);
     let recorded = tx.record(crate::people::added(&member));
-    let chosen: Vec<GroupId> = tx.list(&sql::GROUPS, params![organization.id, invitation.id], |row| row.get(0))?;
+    let chosen: Vec<GroupId> =
+        tx.list(&sql::GROUPS, params![organization.id, invitation.id], |row| row.get(0))?;
     for group in chosen {
         if principals::insert_group_member(tx, organization.id, group, account, ctx.now)? {
             let _moved = tx.record(groups::moved(organization.id, "group.member_added", group, &member));

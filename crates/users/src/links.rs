@@ -104,11 +104,6 @@ pub fn revoke(tx: &mut Tx, purpose: Purpose, email: &str, now: Timestamp) -> Res
 }
 
 /// Links of this purpose made for this address since `since`: bounds how many mails somebody can cause.
-pub fn made_since(
-    tx: &mut ReadTx,
-    purpose: Purpose,
-    email: &str,
-    since: Timestamp,
-) -> Result<u64, DbError> {
+pub fn made_since(tx: &mut ReadTx, purpose: Purpose, email: &str, since: Timestamp) -> Result<u64, DbError> {
     Ok(tx.scalar(&sql::MADE_SINCE, params![email, purpose.as_str(), since])?.unwrap_or(0))
 }

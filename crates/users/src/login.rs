@@ -34,11 +34,16 @@ pub enum Error {
 
 /// How a try ended.
 pub enum Outcome {
-    SignedIn { token: LinkToken, account: AccountId },
+    SignedIn {
+        token: LinkToken,
+        account: AccountId,
+    },
     /// Unknown address, wrong password, no password, not active: one answer for all.
     Wrong,
     /// Too many tries; the password was not looked at.
-    Throttled { wait: Duration },
+    Throttled {
+        wait: Duration,
+    },
 }
 
 struct Known {
@@ -115,7 +120,8 @@ async fn finish(
         .db()
         .write(ctx, move |tx| {
             // The state may have changed while the hash was computed.
-            let person = principals::account(tx, account)?.filter(|person| person.state == AccountState::Active);
+            let person =
+                principals::account(tx, account)?.filter(|person| person.state == AccountState::Active);
             let Some(person) = person else { return Ok::<_, DbError>(Commit::unchanged(None)) };
             throttles::succeeded(tx, &subject, at.now)?;
             if let (Some(old), Some(new)) = (&old, &rehashed) {

@@ -24,11 +24,53 @@ mod tests;
 
 /// Slugs that stand for parts of the program in addresses, or that would let somebody pose as it.
 const RESERVED: &[&str] = &[
-    "about", "access", "account", "accounts", "admin", "api", "app", "apps", "assets", "auth", "bailiwick", "billing",
-    "docs", "health", "healthz", "help", "invitations", "login", "logout", "mail", "marketplace", "metrics", "new",
-    "oauth", "openapi", "operator", "organizations", "provider", "readyz", "recover", "root", "saml", "scim", "security",
-    "settings", "setup", "sign-in", "sign-out", "sign-up", "static", "status", "support", "system", "test", "trust",
-    "well-known", "www",
+    "about",
+    "access",
+    "account",
+    "accounts",
+    "admin",
+    "api",
+    "app",
+    "apps",
+    "assets",
+    "auth",
+    "bailiwick",
+    "billing",
+    "docs",
+    "health",
+    "healthz",
+    "help",
+    "invitations",
+    "login",
+    "logout",
+    "mail",
+    "marketplace",
+    "metrics",
+    "new",
+    "oauth",
+    "openapi",
+    "operator",
+    "organizations",
+    "provider",
+    "readyz",
+    "recover",
+    "root",
+    "saml",
+    "scim",
+    "security",
+    "settings",
+    "setup",
+    "sign-in",
+    "sign-out",
+    "sign-up",
+    "static",
+    "status",
+    "support",
+    "system",
+    "test",
+    "trust",
+    "well-known",
+    "www",
 ];
 
 /// Organizations that one account may found in a day.
@@ -132,7 +174,8 @@ pub fn rename(
         return Ok(Commit::unchanged(Some(found)));
     }
     principals::rename_organization(tx, organization, name.as_str())?;
-    let renamed = Event::new(organization, "organization.renamed").with("from", &found.name).with("name", name);
+    let renamed =
+        Event::new(organization, "organization.renamed").with("from", &found.name).with("name", name);
     let recorded = tx.record(renamed);
     found.name = name.as_str().to_owned();
     Ok(Commit::changed(Some(found), recorded))

@@ -8,9 +8,7 @@ use platform::db::{Commit, DbError, ReadTx, Recorded, Row, Tx};
 use platform::events::Event;
 use platform::ids::{AccountId, OrganizationId};
 use platform::params;
-use platform::principals::{
-    self, AccountState, Group, Membership, MembershipSource, MembershipState,
-};
+use platform::principals::{self, AccountState, Group, Membership, MembershipSource, MembershipState};
 use platform::time::Timestamp;
 
 use crate::organizations;
@@ -179,9 +177,8 @@ pub fn change(
 /// Writes the change; `None` when there is nothing to write.
 fn apply(tx: &mut Tx, member: &Membership, change: Change) -> Result<Option<Recorded>, DbError> {
     let (organization, account) = (member.organization, member.account);
-    let event = |action| {
-        Event::new(organization, action).target("account", account).personal("email", &member.email)
-    };
+    let event =
+        |action| Event::new(organization, action).target("account", account).personal("email", &member.email);
     let event = match change {
         Change::Role(role) if role == member.role => return Ok(None),
         Change::Role(role) => {

@@ -92,11 +92,15 @@ impl Rules {
         let mut weak = Vec::new();
         if self.password_min_length < MIN_LENGTH_RECOMMENDED {
             let length = self.password_min_length;
-            weak.push(format!("passwords of {length} characters are allowed, {MIN_LENGTH_RECOMMENDED} are recommended"));
+            weak.push(format!(
+                "passwords of {length} characters are allowed, {MIN_LENGTH_RECOMMENDED} are recommended"
+            ));
         }
         if self.password_min_score < MIN_SCORE_RECOMMENDED {
             let score = self.password_min_score;
-            weak.push(format!("a guessability score of {score} is enough, {MIN_SCORE_RECOMMENDED} is recommended"));
+            weak.push(format!(
+                "a guessability score of {score} is enough, {MIN_SCORE_RECOMMENDED} is recommended"
+            ));
         }
         weak
     }

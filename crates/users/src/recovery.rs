@@ -33,7 +33,8 @@ pub fn request(app: &App, ctx: &Ctx, tx: &mut Tx, email: &EmailAddress) -> Resul
         None => false,
     };
     let asked = Event::new(provider, "recovery.requested").personal("email", email.key());
-    let many = links::made_since(tx, Purpose::Recovery, email.key(), ctx.now.minus(HOUR))? >= MAILS_PER_HOUR_MAX;
+    let many =
+        links::made_since(tx, Purpose::Recovery, email.key(), ctx.now.minus(HOUR))? >= MAILS_PER_HOUR_MAX;
     let Some(account) = account.filter(|_| !frozen && !many) else {
         let recorded = tx.record(asked);
         return Ok(Commit::changed((), recorded));

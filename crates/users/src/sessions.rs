@@ -39,7 +39,8 @@ pub struct SessionRules {
 }
 
 impl SessionRules {
-    pub const DEFAULT: SessionRules = SessionRules { idle: Duration::from_secs(12 * 3600), absolute: Duration::from_secs(30 * 86_400) };
+    pub const DEFAULT: SessionRules =
+        SessionRules { idle: Duration::from_secs(12 * 3600), absolute: Duration::from_secs(30 * 86_400) };
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,11 +141,7 @@ fn micros(duration: Duration) -> u64 {
 }
 
 /// The session of this token, if it lives and its account is active.
-pub(crate) fn find_live(
-    tx: &mut ReadTx,
-    token: &LinkToken,
-    now: Timestamp,
-) -> Result<Option<Live>, DbError> {
+pub(crate) fn find_live(tx: &mut ReadTx, token: &LinkToken, now: Timestamp) -> Result<Option<Live>, DbError> {
     let Some(row) = tx.first(&sql::LIVE, params![token.hash(), now])? else {
         return Ok(None);
     };

@@ -1,14 +1,14 @@
 //! Setting up an installation: the first provider owner, by a link that the program prints when it starts empty.
 
+use platform::Ctx;
+use platform::access::Role;
 use platform::db::{Commit, DbError, ReadTx, Tx};
 use platform::events::Event;
 use platform::ids::Slug;
 use platform::principals::{
-    self, Account, AccountState, Membership, MembershipSource, MembershipState, Organization, OrganizationKind,
-    OrganizationState,
+    self, Account, AccountState, Membership, MembershipSource, MembershipState, Organization,
+    OrganizationKind, OrganizationState,
 };
-use platform::Ctx;
-use platform::access::Role;
 
 use crate::accounts::email::EmailAddress;
 use crate::links::{self, Purpose};
@@ -62,7 +62,12 @@ pub enum SetUp {
 }
 
 /// Uses the link up and makes the provider and its owner.
-pub fn finish(ctx: &Ctx, tx: &mut Tx, token: &LinkToken, new: &NewProvider) -> Result<Commit<SetUp>, DbError> {
+pub fn finish(
+    ctx: &Ctx,
+    tx: &mut Tx,
+    token: &LinkToken,
+    new: &NewProvider,
+) -> Result<Commit<SetUp>, DbError> {
     if is_done(tx)? {
         return Ok(Commit::unchanged(SetUp::AlreadyDone));
     }

@@ -50,9 +50,6 @@ pub enum DbError {
 impl DbError {
     /// Whether the same request may succeed a moment later.
     pub fn retryable(&self) -> bool {
-        matches!(
-            self,
-            Self::Locked | Self::Full | Self::Unavailable(_) | Self::Serialization | Self::Closed
-        )
+        matches!(self, Self::Locked | Self::Full | Self::Unavailable(_) | Self::Serialization | Self::Closed)
     }
 }

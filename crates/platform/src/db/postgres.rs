@@ -383,7 +383,8 @@ fn describe_error(error: &tokio_postgres::Error) -> String {
 
 pub(super) fn failed(statement: &'static str, error: &tokio_postgres::Error) -> DbError {
     let Some(db) = error.as_db_error() else {
-        return if error.is_closed() || error.code().is_none() && error.source().is_some_and(|s| s.is::<std::io::Error>())
+        return if error.is_closed()
+            || error.code().is_none() && error.source().is_some_and(|s| s.is::<std::io::Error>())
         {
             DbError::Unavailable(describe_error(error))
         } else {

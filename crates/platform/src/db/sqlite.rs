@@ -122,9 +122,8 @@ async fn blocking<T: Send + 'static>(
 }
 
 fn open_connection(path: &Path, read_only: bool) -> Result<SqliteConnection, DbError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
-        | OpenFlags::SQLITE_OPEN_CREATE
-        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = SqliteConnection::open_with_flags(path, flags)
         .map_err(|error| DbError::Open(format!("{}: {error}", path.display())))?;
     connection.busy_timeout(BUSY_TIMEOUT).map_err(|e| failed("pragma", &e))?;
@@ -233,7 +232,8 @@ fn write_loop(
                 outcome
             }
         };
-        metrics::histogram!("bailiwick_db_group_size").record(f64::from(u32::try_from(group.len()).unwrap_or(0)));
+        metrics::histogram!("bailiwick_db_group_size")
+            .record(f64::from(u32::try_from(group.len()).unwrap_or(0)));
         // Housekeeping wakes nobody: a consumer's own cursor would wake it for ever.
         let news = outcome.is_ok() && group.iter().any(|job| job.recorded());
         for job in group {

@@ -43,11 +43,7 @@ impl ReadTx {
     }
 
     /// The first row, if there is one.
-    pub fn first(
-        &mut self,
-        statement: &'static Statement,
-        params: &[Value],
-    ) -> Result<Option<Row>, DbError> {
+    pub fn first(&mut self, statement: &'static Statement, params: &[Value]) -> Result<Option<Row>, DbError> {
         Ok(self.query(statement, params)?.into_iter().next())
     }
 
@@ -136,12 +132,7 @@ impl<T> Commit<T> {
 
 impl Tx {
     pub(super) fn new(connection: Connection, ctx: Option<Ctx>) -> Self {
-        Self {
-            read: ReadTx { connection, writable: true },
-            ctx,
-            pending: Vec::new(),
-            wrote: None,
-        }
+        Self { read: ReadTx { connection, writable: true }, ctx, pending: Vec::new(), wrote: None }
     }
 
     /// Gives the connection back for the next transaction.

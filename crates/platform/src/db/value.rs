@@ -197,9 +197,7 @@ impl Row {
     /// A column that holds one of a closed set of words.
     pub fn parse<T>(&self, column: usize, parse: impl Fn(&str) -> Option<T>) -> Result<T, DbError> {
         match self.values.get(column) {
-            Some(Value::Text(text)) => {
-                parse(text).ok_or(DbError::Type { statement: self.statement, column })
-            }
+            Some(Value::Text(text)) => parse(text).ok_or(DbError::Type { statement: self.statement, column }),
             _ => Err(DbError::Type { statement: self.statement, column }),
         }
     }

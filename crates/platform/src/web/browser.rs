@@ -47,7 +47,10 @@ pub fn clear_cookie(response: &mut Response, name: &str) {
 /// This browser's random mark, and whether it has to be set first.
 pub(super) fn browser_mark(app: &App, headers: &HeaderMap) -> (String, bool) {
     match cookie(headers, BROWSER_COOKIE) {
-        Some(mark) if mark.len() == 43 && mark.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') => {
+        Some(mark)
+            if mark.len() == 43
+                && mark.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') =>
+        {
             (mark.to_owned(), false)
         }
         _ => (URL_SAFE_NO_PAD.encode(app.random().bytes::<32>()), true),
@@ -99,7 +102,9 @@ pub(super) fn csrf_field(headers: &HeaderMap, body: &[u8]) -> Option<String> {
     }
     let content_type = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
     if content_type.starts_with("application/x-www-form-urlencoded") {
-        return url::form_urlencoded::parse(body).find(|(name, _)| name == "csrf").map(|(_, value)| value.into_owned());
+        return url::form_urlencoded::parse(body)
+            .find(|(name, _)| name == "csrf")
+            .map(|(_, value)| value.into_owned());
     }
     if content_type.starts_with("multipart/form-data") {
         const MARK: &[u8] = b"name=\"csrf\"\r\n\r\n";

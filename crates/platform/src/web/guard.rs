@@ -74,7 +74,8 @@ async fn guard(
     let GuardState { app, info } = state;
     let ctx = Ctx::new(Actor::Anonymous, app.clock(), app.random());
     let request_id = ctx.request;
-    let organization = params.iter().find(|(name, _)| *name == "organization").map(|(_, value)| value.to_owned());
+    let organization =
+        params.iter().find(|(name, _)| *name == "organization").map(|(_, value)| value.to_owned());
     let mut seen = Seen::default();
     let result = admit(&app, &info, ctx, organization, request, next, &mut seen).await;
     let mut response = match result {
@@ -281,7 +282,11 @@ async fn check_access(
         && !may(role, Some(principal), &organization, permission)
     {
         // The provider's console is nobody's business who does not run it.
-        return Err(if of_provider { Problem::not_found("page") } else { Problem::forbidden(permission.as_str()) });
+        return Err(if of_provider {
+            Problem::not_found("page")
+        } else {
+            Problem::forbidden(permission.as_str())
+        });
     }
     Ok(Some(OrganizationAccess { organization, role }))
 }
@@ -302,9 +307,8 @@ async fn is_staff(app: &App, principal: Option<&Principal>) -> Result<bool, Prob
 
 fn origin_of(app: &App, parts: &Parts) -> Origin {
     let peer = parts.extensions.get::<Peer>().map(|peer| peer.0.ip());
-    let forwarded = peer
-        .filter(|peer| app.config().trusts_proxy(*peer))
-        .and_then(|_| last_forwarded(&parts.headers));
+    let forwarded =
+        peer.filter(|peer| app.config().trusts_proxy(*peer)).and_then(|_| last_forwarded(&parts.headers));
     Origin {
         ip: forwarded.or(peer),
         user_agent: parts
@@ -324,7 +328,13 @@ fn last_forwarded(headers: &HeaderMap) -> Option<IpAddr> {
 
 /// Turns a problem document into what a person at a browser expects: the sign-in page, or a page that says what is
 /// wrong and what to do.
-fn page_of_problem(app: &App, info: &RouteInfo, response: Response, seen: &Seen, request_id: &str) -> Response {
+fn page_of_problem(
+    app: &App,
+    info: &RouteInfo,
+    response: Response,
+    seen: &Seen,
+    request_id: &str,
+) -> Response {
     let Some(problem) = response.extensions().get::<Problem>().cloned() else {
         return response;
     };
@@ -382,7 +392,13 @@ fn finish(info: &RouteInfo, response: &mut Response, seen: &Seen, request_id: &s
     if let Ok(timing) = HeaderValue::from_str(&format!("app;dur={:.2}", elapsed * 1000.0)) {
         headers.insert("server-timing", timing);
     }
-    tracing::info!(action = info.action, status = status.as_u16(), request = request_id, seconds = elapsed, "request");
+    tracing::info!(
+        action = info.action,
+        status = status.as_u16(),
+        request = request_id,
+        seconds = elapsed,
+        "request"
+    );
 }
 
 fn status_class(status: StatusCode) -> &'static str {

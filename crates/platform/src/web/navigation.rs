@@ -61,7 +61,11 @@ pub fn shell(app: &App, access: &Access, console: NavConsole, title: &str, curre
     let palette = nav
         .iter()
         .flat_map(|group| group.items.iter().map(|item| (group.label.clone(), item)))
-        .map(|(group, item)| ui::PaletteItem { label: item.label.clone(), href: item.href.clone(), hint: group })
+        .map(|(group, item)| ui::PaletteItem {
+            label: item.label.clone(),
+            href: item.href.clone(),
+            hint: group,
+        })
         .collect();
     ui::Shell {
         title: title.to_owned(),
@@ -71,17 +75,13 @@ pub fn shell(app: &App, access: &Access, console: NavConsole, title: &str, curre
             slug: here.organization.slug.clone(),
             href: "/account".to_owned(),
         }),
-        account: access
-            .principal
-            .as_ref()
-            .filter(|principal| principal.account.is_some())
-            .map(|principal| {
-                let mut chip = ui::AccountChip::new(principal.name.clone(), principal.email.clone());
-                if access.staff {
-                    chip.links.push(ui::NavItem::new("Provider console", "/provider"));
-                }
-                chip
-            }),
+        account: access.principal.as_ref().filter(|principal| principal.account.is_some()).map(|principal| {
+            let mut chip = ui::AccountChip::new(principal.name.clone(), principal.email.clone());
+            if access.staff {
+                chip.links.push(ui::NavItem::new("Provider console", "/provider"));
+            }
+            chip
+        }),
         csrf: access.csrf.clone(),
         flash: access.flash.clone(),
         console: match console {

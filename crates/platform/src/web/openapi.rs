@@ -48,7 +48,8 @@ fn operation(area: &str, info: &RouteInfo, schemas: &mut BTreeMap<String, Value>
     operation.insert("summary".to_owned(), json!(info.summary));
     let mut parameters = path_parameters(info.path);
     parameters.extend(info.query.iter().map(|parameter| {
-        let schema = if parameter.integer { json!({ "type": "integer" }) } else { json!({ "type": "string" }) };
+        let schema =
+            if parameter.integer { json!({ "type": "integer" }) } else { json!({ "type": "string" }) };
         json!({ "name": parameter.name, "in": "query", "required": false,
             "description": parameter.description, "schema": schema })
     }));
@@ -78,7 +79,8 @@ fn path_parameters(path: &str) -> Vec<Value> {
     path.split('/')
         .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
         .map(|name| {
-            let description = if name == "organization" { "the organization's slug" } else { "as a list gave it" };
+            let description =
+                if name == "organization" { "the organization's slug" } else { "as a list gave it" };
             json!({ "name": name, "in": "path", "required": true, "description": description,
                 "schema": { "type": "string" } })
         })

@@ -2,9 +2,14 @@
 //!
 //! A cursor is the sort key of the last item, base64url: opaque to clients, stable while rows come and go.
 
+use std::borrow::Cow;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
+use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, SchemaType, Type};
+use utoipa::openapi::{Ref, RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use super::Problem;
 
@@ -28,9 +33,8 @@ impl PageQuery {
         match self.limit {
             None => Ok(LIMIT_DEFAULT),
             Some(limit @ 1..=LIMIT_MAX) => Ok(limit),
-            Some(other) => {
-                Err(Problem::invalid(format!("`limit` is {other}: use 1 to {LIMIT_MAX}")).field("limit", "out of range"))
-            }
+            Some(other) => Err(Problem::invalid(format!("`limit` is {other}: use 1 to {LIMIT_MAX}"))
+                .field("limit", "out of range")),
         }
     }
 
@@ -52,7 +56,8 @@ impl PageQuery {
     pub fn search(&self) -> Result<String, Problem> {
         let text = self.q.as_deref().unwrap_or_default().trim().to_lowercase();
         if text.contains('\0') || text.len() > 200 {
-            return Err(Problem::invalid("`q` is not searchable: use up to 200 characters").field("q", "not searchable"));
+            return Err(Problem::invalid("`q` is not searchable: use up to 200 characters")
+                .field("q", "not searchable"));
         }
         Ok(text)
     }
@@ -63,11 +68,39 @@ pub fn cursor(key: &str) -> String {
 }
 
 /// One page of a list.
-#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Page<T> {
     pub items: Vec<T>,
-    /// Where to go on; absent on the last page.
+    /// Where to go on; null on the last page.
     pub next_cursor: Option<String>,
+}
+
+// By hand: a derived one is called `Page` whatever it holds, so that all lists would be described as the last one is.
+impl<T: ToSchema> PartialSchema for Page<T> {
+    fn schema() -> RefOr<Schema> {
+        let next = SchemaType::from_iter([Type::String, Type::Null]);
+        let next = ObjectBuilder::new()
+            .schema_type(next)
+            .description(Some("Where to go on; null on the last page."));
+        ObjectBuilder::new()
+            .description(Some("One page of a list."))
+            .property("items", ArrayBuilder::new().items(Ref::from_schema_name(T::name())))
+            .required("items")
+            .property("next_cursor", next)
+            .required("next_cursor")
+            .into()
+    }
+}
+
+impl<T: ToSchema> ToSchema for Page<T> {
+    fn name() -> Cow<'static, str> {
+        format!("Page_{}", T::name()).into()
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((T::name().into_owned(), T::schema()));
+        T::schemas(schemas);
+    }
 }
 
 impl<T> Page<T> {

@@ -127,7 +127,8 @@ impl Problem {
 
     /// 501: a part of the product that is not there yet says so.
     pub fn not_built(what: &str) -> Self {
-        Self::new(StatusCode::NOT_IMPLEMENTED, "not-built", "Not built yet").detail(format!("{what} is not built yet"))
+        Self::new(StatusCode::NOT_IMPLEMENTED, "not-built", "Not built yet")
+            .detail(format!("{what} is not built yet"))
     }
 
     /// 500 without any inner detail; the log has it under the request's id.
@@ -141,14 +142,18 @@ impl From<DbError> for Problem {
     fn from(error: DbError) -> Self {
         if error.retryable() {
             tracing::warn!(%error, "the store refused");
-            return Self::new(StatusCode::SERVICE_UNAVAILABLE, "store-unavailable", "The store is unavailable")
-                .detail(match error {
-                    DbError::Full => "the disk is full; nothing of this request was stored",
-                    DbError::Locked => "the database is locked by another program",
-                    _ => "the database cannot be reached",
-                })
-                .cure("try again in a moment; if it stays, tell whoever runs this installation")
-                .retry_after(2);
+            return Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "store-unavailable",
+                "The store is unavailable",
+            )
+            .detail(match error {
+                DbError::Full => "the disk is full; nothing of this request was stored",
+                DbError::Locked => "the database is locked by another program",
+                _ => "the database cannot be reached",
+            })
+            .cure("try again in a moment; if it stays, tell whoever runs this installation")
+            .retry_after(2);
         }
         if error == DbError::ReadOnly {
             return Self::new(StatusCode::SERVICE_UNAVAILABLE, "store-read-only", "The store is read-only")
@@ -161,8 +166,11 @@ impl From<DbError> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let document =
-            Document { r#type: format!("/problems/{}", self.kind), status: self.status.as_u16(), problem: &self };
+        let document = Document {
+            r#type: format!("/problems/{}", self.kind),
+            status: self.status.as_u16(),
+            problem: &self,
+        };
         let body = serde_json::to_vec(&document).unwrap_or_default();
         let mut response = (self.status, body).into_response();
         let headers = response.headers_mut();

@@ -119,9 +119,13 @@ fn document<T: utoipa::ToSchema + utoipa::PartialSchema>() -> Document {
     Document { name: schema_name(&T::name(), std::any::type_name::<T>()), schema: T::schema(), others }
 }
 
-/// `Page_GroupView` for `Page<GroupView>`: a generic type's own name is the same for all that it is made of.
+/// `Vec_GroupView` for `Vec<GroupView>`: unless a generic type names itself, its name is the same for all that it is
+/// made of.
 fn schema_name(own: &str, full: &str) -> String {
-    let Some((_, inner)) = full.split_once('<') else { return own.to_owned() };
+    let Some((outer, inner)) = full.split_once('<') else { return own.to_owned() };
+    if !outer.ends_with(own) {
+        return own.to_owned();
+    }
     let parts = inner.split(['<', '>', ',', ' ']).filter(|part| !part.is_empty());
     let last = |part: &str| part.rsplit("::").next().unwrap_or(part).to_owned();
     std::iter::once(own.to_owned()).chain(parts.map(last)).collect::<Vec<_>>().join("_")
@@ -145,7 +149,8 @@ where
     H: Handler<T, App>,
     T: 'static,
 {
-    let filter = axum::routing::MethodFilter::try_from(method.clone()).unwrap_or(axum::routing::MethodFilter::GET);
+    let filter =
+        axum::routing::MethodFilter::try_from(method.clone()).unwrap_or(axum::routing::MethodFilter::GET);
     let reads = method == Method::GET || method == Method::HEAD;
     let kind = if path.starts_with("/api/") { RouteKind::Api } else { RouteKind::Page };
     Route {
@@ -329,7 +334,7 @@ mod tests {
     fn schemas_of_generic_types_have_names_of_their_own() {
         let name = |own, full| super::schema_name(own, full);
         assert_eq!(name("GroupView", "users::groups::api::GroupView"), "GroupView");
-        assert_eq!(name("Page", "platform::web::pagination::Page<users::groups::api::GroupView>"), "Page_GroupView");
+        assert_eq!(name("Page_GroupView", "web::Page<users::groups::api::GroupView>"), "Page_GroupView");
         assert_eq!(name("Vec", "alloc::vec::Vec<a::Page<b::C>>"), "Vec_Page_C");
     }
 }

@@ -11,9 +11,9 @@ use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
-use tokio::io::{AsyncRead, AsyncWrite};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
@@ -73,7 +73,13 @@ pub fn tls(certificate_pem: &[u8], key_pem: &[u8]) -> Result<TlsAcceptor, ServeE
 }
 
 /// Serves until the app drains; then lets requests under way end, for at most `drain_max`.
-pub async fn serve(app: App, listener: TcpListener, router: Router, tls: Option<TlsAcceptor>, drain_max: Duration) {
+pub async fn serve(
+    app: App,
+    listener: TcpListener,
+    router: Router,
+    tls: Option<TlsAcceptor>,
+    drain_max: Duration,
+) {
     let graceful = GracefulShutdown::new();
     let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
@@ -128,7 +134,9 @@ async fn connection<S>(
         async move {
             match tokio::time::timeout(REQUEST_MAX, router.oneshot(request.map(Body::new))).await {
                 Ok(answer) => answer,
-                Err(_) => Ok(axum::response::IntoResponse::into_response(axum::http::StatusCode::REQUEST_TIMEOUT)),
+                Err(_) => {
+                    Ok(axum::response::IntoResponse::into_response(axum::http::StatusCode::REQUEST_TIMEOUT))
+                }
             }
         }
     });

@@ -13,7 +13,8 @@ async fn record_many(kit: &Kit, organization: OrganizationId, count: usize) {
     kit.app
         .db()
         .write(&kit.ctx(), move |tx| {
-            let mut recorded = tx.record(Event::new(organization, "test.counted").personal("who", "mara@harbor.example"));
+            let mut recorded =
+                tx.record(Event::new(organization, "test.counted").personal("who", "mara@harbor.example"));
             for n in 1..count {
                 recorded = tx.record(Event::new(organization, "test.counted").with("n", n));
             }

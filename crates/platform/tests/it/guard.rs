@@ -29,10 +29,18 @@ fn routes() -> Routes {
     let manage = Openness::Organization(Permission::DomainsManage);
     Routes::new()
         .add(routes::get("/api/v1/organizations/{organization}/things", "thing.list", read, list))
-        .add(routes::post("/api/v1/organizations/{organization}/things", "thing.create", manage, create).records("thing."))
+        .add(
+            routes::post("/api/v1/organizations/{organization}/things", "thing.create", manage, create)
+                .records("thing."),
+        )
         .add(routes::post("/o/{organization}/things", "thing.form", manage, form).records("thing."))
         .add(routes::get("/o/{organization}/things", "thing.page", read, list))
-        .add(routes::get("/provider/things", "thing.provider", Openness::Provider(Permission::ProviderRead), list))
+        .add(routes::get(
+            "/provider/things",
+            "thing.provider",
+            Openness::Provider(Permission::ProviderRead),
+            list,
+        ))
 }
 
 async fn list() -> web::Result {

@@ -29,7 +29,8 @@ static WORKING: Area = Area {
 
 fn record(app: App, run: Run, action: &'static str) -> JobFuture {
     Box::pin(async move {
-        let organization = app.db().read(|tx| platform::principals::organization_by_slug(tx, "harbor")).await?;
+        let organization =
+            app.db().read(|tx| platform::principals::organization_by_slug(tx, "harbor")).await?;
         let Some(organization) = organization else { return Ok(()) };
         app.db()
             .write(&run.ctx, move |tx| {

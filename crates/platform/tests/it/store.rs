@@ -170,7 +170,8 @@ async fn a_read_cannot_write() {
 async fn placeholders_bind_by_number_on_both_engines() {
     both(
         async |kit| {
-            let row = kit.app.db().read(|tx| tx.first(&SWAPPED, params![1_i64, 2_i64])).await.unwrap().unwrap();
+            let row =
+                kit.app.db().read(|tx| tx.first(&SWAPPED, params![1_i64, 2_i64])).await.unwrap().unwrap();
             assert_eq!((row.get::<i64>(0).unwrap(), row.get::<i64>(1).unwrap()), (2, 1));
         },
         &[&EMPTY],

@@ -52,8 +52,8 @@ struct DeclarePage {
     shell: Shell,
     slug: String,
     id: &'static str,
-    title: &'static str,
-    head: &'static str,
+    duty: &'static str,
+    heading: &'static str,
     kind: &'static str,
     side: &'static str,
     button: &'static str,
@@ -123,8 +123,8 @@ async fn page(
         shell: navigation::shell(app, access, NavConsole::Organization, "Declare", MATRIX),
         slug,
         id: row.id,
-        title: line.title(),
-        head: match kind {
+        duty: line.title(),
+        heading: match kind {
             Kind::Attestation => "Attest a duty",
             Kind::Acceptance => "Accept a risk",
         },

@@ -150,6 +150,7 @@ async fn the_form_says_first_what_it_would_do() {
             let path = "/o/harbor/rows/USR-C1/declare?kind=acceptance&side=customer";
             let page = owner.get(path).await.expect(200).text();
             keep("declare", &page);
+            assert!(page.contains("<h1>Accept a risk</h1><p class=\"sub\">Verify your domain</p>"));
             assert!(
                 page.contains("instead of “gap: it is broken”") && page.contains("will not count as held")
             );

@@ -42,7 +42,9 @@ pub(crate) fn routes() -> Routes {
         .add(routes::get(CSV, "matrix.export", READ, csv).limit(Limit::Heavy))
 }
 
+/// Whose matrix this is.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = MatrixOrganization)]
 pub struct OrganizationView {
     pub id: String,
     pub slug: String,

@@ -8,11 +8,11 @@ use axum::body::Body;
 use axum::http::request::Parts;
 use axum::http::{Method, Request, StatusCode, header};
 use futures_util::future::BoxFuture;
+use platform::App;
 use platform::ctx::{Actor, Random};
 use platform::time::Clock;
 use platform::web::access::Credential;
 use platform::web::{Authenticate, Principal, Problem, guard};
-use platform::App;
 use serde_json::Value;
 use tower::ServiceExt;
 
@@ -66,11 +66,14 @@ impl Client {
     pub async fn open(target: &Target) -> Result<Self, CliError> {
         let local = target.data.is_some() || target.database.is_some();
         match (&target.url, local) {
-            (Some(_), true) => Err(CliError::Usage("give either --url or --data/--database, not both".to_owned())),
+            (Some(_), true) => {
+                Err(CliError::Usage("give either --url or --data/--database, not both".to_owned()))
+            }
             (Some(url), false) => Self::remote(url, target.token.as_deref()),
             (None, true) => Self::store(target).await,
             (None, false) => Err(CliError::Usage(
-                "say which installation: --url URL --token TOKEN, or --data DIR on the server's machine".to_owned(),
+                "say which installation: --url URL --token TOKEN, or --data DIR on the server's machine"
+                    .to_owned(),
             )),
         }
     }
@@ -79,7 +82,8 @@ impl Client {
         let token = token.ok_or_else(|| {
             CliError::Usage("an installation at --url needs --token (or BAILIWICK_TOKEN)".to_owned())
         })?;
-        let parsed = url::Url::parse(url).map_err(|error| CliError::Usage(format!("--url `{url}`: {error}")))?;
+        let parsed =
+            url::Url::parse(url).map_err(|error| CliError::Usage(format!("--url `{url}`: {error}")))?;
         if !matches!(parsed.scheme(), "http" | "https") {
             return Err(CliError::Usage(format!("--url `{url}` must start with https:// or http://")));
         }
@@ -146,7 +150,9 @@ impl Client {
     /// Sends a request; a refusal becomes its words and its cure.
     pub async fn call(&self, method: Method, path: &str, body: Option<Value>) -> Result<Answer, CliError> {
         let answer = match self {
-            Self::Remote { http, url, token } => send(http, method, &format!("{url}{path}"), token, body).await?,
+            Self::Remote { http, url, token } => {
+                send(http, method, &format!("{url}{path}"), token, body).await?
+            }
             Self::Store { router, .. } => in_process(router, method, path, body).await?,
         };
         if answer.status.is_success() { Ok(answer) } else { Err(refusal(&answer)) }

@@ -101,9 +101,7 @@ impl Organization {
                 }
                 client.post("/api/v1/organizations", body).await
             }
-            OrganizationCommand::List => {
-                client.all("/api/v1/provider/organizations").await.map(Value::Array)
-            }
+            OrganizationCommand::List => client.all("/api/v1/provider/organizations").await.map(Value::Array),
             OrganizationCommand::Show { slug } => client.get(&format!("/api/v1/organizations/{slug}")).await,
         };
         with_client(&target, work, &["slug", "name", "kind", "state", "created_at"])

@@ -77,7 +77,8 @@ impl Serve {
 
     pub fn run(self) -> Result<(), CliError> {
         let config = config::load(self.config.as_deref(), self.flags()?)?;
-        log::start(config.log_format, &config.log_level).map_err(|error| CliError::Usage(error.to_string()))?;
+        log::start(config.log_format, &config.log_level)
+            .map_err(|error| CliError::Usage(error.to_string()))?;
         for warning in &config.warnings {
             tracing::warn!("{warning}");
         }
@@ -90,11 +91,8 @@ async fn serve(config: Config) -> Result<(), CliError> {
         .install_recorder()
         .map_err(|error| CliError::Failed(format!("cannot collect metrics: {error}")))?;
     let clock = if config.test_clock { Clock::virtual_at(Clock::System.now()) } else { Clock::System };
-    let options = start::Options {
-        clock,
-        random: Random::System,
-        authenticate: users::sessions::authenticator(),
-    };
+    let options =
+        start::Options { clock, random: Random::System, authenticate: users::sessions::authenticator() };
     // The port first: a second start on the same data folder should say so at once.
     let listener = serve::bind(config.listen).await.map_err(StartError::from)?;
     let (drain, demo) = (config.drain, config.demo);
@@ -127,14 +125,15 @@ async fn serve(config: Config) -> Result<(), CliError> {
 }
 
 fn read(path: &std::path::Path) -> Result<Vec<u8>, CliError> {
-    std::fs::read(path).map_err(|error| CliError::Failed(format!("cannot read `{}`: {error}", path.display())))
+    std::fs::read(path)
+        .map_err(|error| CliError::Failed(format!("cannot read `{}`: {error}", path.display())))
 }
 
 /// Says where the installation is, and how to get in when nobody can yet.
 async fn welcome(app: &App, demo: bool) -> Result<(), CliError> {
     let failed = |error: DbError| CliError::Failed(error.to_string());
     let base = app.config().public_origin();
-    let done = app.db().read(|tx| users::set_up::is_done(tx)).await.map_err(failed)?;
+    let done = app.db().read(users::set_up::is_done).await.map_err(failed)?;
     if demo {
         if !done {
             eprintln!("filling the demo: a year of history through the real rules; this takes a moment");
@@ -145,11 +144,8 @@ async fn welcome(app: &App, demo: bool) -> Result<(), CliError> {
         }
     } else if !done {
         let ctx = app.ctx(Actor::Operator);
-        let token = app
-            .db()
-            .housekeeping(move |tx| users::set_up::create_link(&ctx, tx))
-            .await
-            .map_err(failed)?;
+        let token =
+            app.db().housekeeping(move |tx| users::set_up::create_link(&ctx, tx)).await.map_err(failed)?;
         println!("set up this installation: {base}/setup/{}", token.text());
     }
     app.learn_provider().await.map_err(failed)?;

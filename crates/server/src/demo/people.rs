@@ -1,14 +1,16 @@
 //! Names for the demo's people. Invented; every address is under `.example` (RFC 2606).
 
 const FIRST: [&str; 40] = [
-    "Anna", "Bela", "Carla", "Dario", "Elif", "Farid", "Greta", "Hugo", "Ines", "Jakob", "Kaya", "Lars", "Mina", "Nils",
-    "Olga", "Pavel", "Quinn", "Rosa", "Sami", "Tara", "Uli", "Vera", "Wanda", "Xenia", "Yusuf", "Zora", "Arne", "Brit",
-    "Cem", "Dana", "Emil", "Fenja", "Gero", "Hanna", "Ivo", "Juna", "Klaus", "Lotte", "Mika", "Nora",
+    "Anna", "Bela", "Carla", "Dario", "Elif", "Farid", "Greta", "Hugo", "Ines", "Jakob", "Kaya", "Lars",
+    "Mina", "Nils", "Olga", "Pavel", "Quinn", "Rosa", "Sami", "Tara", "Uli", "Vera", "Wanda", "Xenia",
+    "Yusuf", "Zora", "Arne", "Brit", "Cem", "Dana", "Emil", "Fenja", "Gero", "Hanna", "Ivo", "Juna", "Klaus",
+    "Lotte", "Mika", "Nora",
 ];
 const LAST: [&str; 37] = [
-    "Albrecht", "Bauer", "Cohen", "Demir", "Ekholm", "Fischer", "Garcia", "Haas", "Ito", "Jansen", "Kowalski", "Lopez",
-    "Moreau", "Novak", "Okafor", "Petrov", "Quist", "Rossi", "Sato", "Tanaka", "Ulrich", "Vogel", "Weber", "Xu", "Young",
-    "Zimmer", "Adler", "Brandt", "Costa", "Dupont", "Egger", "Fuchs", "Gruber", "Horn", "Ivanov", "Jung", "Keller",
+    "Albrecht", "Bauer", "Cohen", "Demir", "Ekholm", "Fischer", "Garcia", "Haas", "Ito", "Jansen",
+    "Kowalski", "Lopez", "Moreau", "Novak", "Okafor", "Petrov", "Quist", "Rossi", "Sato", "Tanaka", "Ulrich",
+    "Vogel", "Weber", "Xu", "Young", "Zimmer", "Adler", "Brandt", "Costa", "Dupont", "Egger", "Fuchs",
+    "Gruber", "Horn", "Ivanov", "Jung", "Keller",
 ];
 
 pub struct Person {
@@ -27,8 +29,14 @@ pub fn person(n: usize, offset: usize, domain: &str) -> Person {
 
 /// What people sign in with.
 pub const DEVICES: [(&str, &str); 6] = [
-    ("203.0.113.24", "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/142.0 Safari/537.36"),
-    ("203.0.113.77", "Mozilla/5.0 (Macintosh; Intel Mac OS X 15_1) AppleWebKit/605.1.15 Version/18.1 Safari/605.1.15"),
+    (
+        "203.0.113.24",
+        "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/142.0 Safari/537.36",
+    ),
+    (
+        "203.0.113.77",
+        "Mozilla/5.0 (Macintosh; Intel Mac OS X 15_1) AppleWebKit/605.1.15 Version/18.1 Safari/605.1.15",
+    ),
     ("198.51.100.8", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"),
     ("198.51.100.61", "Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) Version/18.1 Safari/604.1"),
     ("192.0.2.140", "Mozilla/5.0 (Linux; Android 15) AppleWebKit/537.36 Chrome/142.0 Mobile Safari/537.36"),

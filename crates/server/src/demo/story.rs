@@ -109,7 +109,8 @@ impl Teller<'_> {
                 let new = NewProvider {
                     provider_name: "Northwind Cloud".to_owned(),
                     slug: Slug::parse("northwind").map_err(|_| check("slug"))?,
-                    owner_email: EmailAddress::parse("nora.winter@northwind.example").map_err(|_| check("email"))?,
+                    owner_email: EmailAddress::parse("nora.winter@northwind.example")
+                        .map_err(|_| check("email"))?,
                     owner_name: "Nora Winter".to_owned(),
                     phc: None,
                 };
@@ -134,7 +135,12 @@ impl Teller<'_> {
         }
     }
 
-    async fn found(&self, owner: &Person, name: &'static str, slug: &'static str) -> Result<Company, DemoError> {
+    async fn found(
+        &self,
+        owner: &Person,
+        name: &'static str,
+        slug: &'static str,
+    ) -> Result<Company, DemoError> {
         let owner = self.vouch(owner, None).await?;
         let ctx = self.ctx_of(owner.id, 0);
         let (at, founder) = (ctx.clone(), owner.id);
@@ -146,7 +152,9 @@ impl Teller<'_> {
             .write(&ctx, move |tx| organizations::create(&at, tx, Some(founder), &wanted, &slug))
             .await?;
         match made.value {
-            Founding::Done(made) => Ok(Company { id: made.id, name, owner, people: Vec::new(), domains: Vec::new() }),
+            Founding::Done(made) => {
+                Ok(Company { id: made.id, name, owner, people: Vec::new(), domains: Vec::new() })
+            }
             other => Err(broken(format!("{name}: {other:?}"))),
         }
     }
@@ -175,7 +183,12 @@ impl Teller<'_> {
         Ok(())
     }
 
-    async fn add_domain(&self, company: &mut Company, name: &'static str, publish: bool) -> Result<(), DemoError> {
+    async fn add_domain(
+        &self,
+        company: &mut Company,
+        name: &'static str,
+        publish: bool,
+    ) -> Result<(), DemoError> {
         let ctx = self.ctx_of(company.owner.id, 0);
         let (at, id) = (ctx.clone(), company.id);
         let parsed = DomainName::parse_with(name, Reserved::Allow).map_err(broken)?;
@@ -237,11 +250,8 @@ impl Teller<'_> {
     async fn invite(&self, company: &Company, email: &str) -> Result<(), DemoError> {
         let ctx = self.ctx_of(company.owner.id, 0);
         let (at, id, app) = (ctx.clone(), company.id, self.app.clone());
-        let inviter = Inviter {
-            account: Some(company.owner.id),
-            name: company.owner.name.clone(),
-            over_owners: true,
-        };
+        let inviter =
+            Inviter { account: Some(company.owner.id), name: company.owner.name.clone(), over_owners: true };
         let new = NewInvitation {
             email: EmailAddress::parse(email).map_err(broken)?,
             role: Role::Member,
@@ -356,7 +366,9 @@ impl Teller<'_> {
         let mut month = 0_usize;
         while self.app.clock().now().plus(DAY * 30) < end {
             for company in companies {
-                for (n, account) in company.people.iter().enumerate().filter(|(n, _)| (n + month) % 4 == 0) {
+                for (n, account) in
+                    company.people.iter().enumerate().filter(|(n, _)| (n + month).is_multiple_of(4))
+                {
                     self.sign_in(account, n + month / 3).await?;
                 }
                 self.sign_in(&company.owner, month % 2).await?;
@@ -364,7 +376,8 @@ impl Teller<'_> {
             match month {
                 3 => self.script.withdraw(freight_name),
                 6 => {
-                    let relaxed = Rules { password_min_length: 10, session_absolute_hours: 168, ..Rules::RECOMMENDED };
+                    let relaxed =
+                        Rules { password_min_length: 10, session_absolute_hours: 168, ..Rules::RECOMMENDED };
                     self.decide(kestrel, relaxed).await?;
                 }
                 _ => {}

@@ -88,7 +88,13 @@ async fn an_unknown_option() {
     let place = Place::new();
     place.refuses(place.command(&["serve", "--lisen", "127.0.0.1:1"]), 2, &["--lisen", "--listen"]).await;
     place.refuses(place.command(&["serve", "--set", "lisen=127.0.0.1:1"]), 2, &["lisen", "listen"]).await;
-    place.refuses(place.command(&["serve", "--set", "drain_seconds=soon"]), 2, &["drain_seconds", "whole number"]).await;
+    place
+        .refuses(
+            place.command(&["serve", "--set", "drain_seconds=soon"]),
+            2,
+            &["drain_seconds", "whole number"],
+        )
+        .await;
     place.refuses(place.command(&["serve", "--database", "mysql://x"]), 2, &["sqlite:", "postgres://"]).await;
 }
 
@@ -138,7 +144,8 @@ async fn a_folder_and_a_database_that_cannot_be_written() {
     place.set_up().await.stop().await;
     let binary = lend(&place);
     let data = place.folder.path().join("data");
-    let set = |path: &Path, mode| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    let set =
+        |path: &Path, mode| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
     // Files that may be read and a folder that may not be written.
     for entry in std::fs::read_dir(&data).unwrap() {
         set(&entry.unwrap().path(), 0o444);
@@ -184,7 +191,8 @@ async fn a_schema_of_a_newer_version() {
 async fn a_file_that_is_no_database() {
     let place = Place::new();
     std::fs::create_dir(place.folder.path().join("data")).unwrap();
-    std::fs::write(place.database(), "a letter to somebody, much longer than a header would be".repeat(40)).unwrap();
+    std::fs::write(place.database(), "a letter to somebody, much longer than a header would be".repeat(40))
+        .unwrap();
     let before = std::fs::read(place.database()).unwrap();
     place.refused(1, &["damaged", "backup"]).await;
     assert_eq!(std::fs::read(place.database()).unwrap(), before, "nothing was changed");
@@ -215,7 +223,9 @@ fn with_small_disk(place: &Place, size: &str, arguments: &Command) -> Option<Com
     let unshare = ["--mount", "--user", "--map-root-user"];
     let probe = Command::new("unshare").args(unshare).args(["mount", "-t", "tmpfs", "none", "/mnt"]).output();
     if !probe.is_ok_and(|output| output.status.success()) {
-        eprintln!("skipped: a full disk needs a file system of its own, and this machine lets nobody mount one");
+        eprintln!(
+            "skipped: a full disk needs a file system of its own, and this machine lets nobody mount one"
+        );
         return None;
     }
     let mut command = program::command("unshare", place.folder.path());
@@ -242,7 +252,10 @@ async fn a_disk_that_fills_up() {
     program::set_up(place.port, &link, PASSWORD).await;
     let cookie = sign_in(place.port).await;
     let origin = format!("http://localhost:{}", place.port);
-    let page = ask(place.port, "GET", "/o/northwind/groups/new", &[("Cookie", &cookie)], "").await.unwrap().expect(200);
+    let page = ask(place.port, "GET", "/o/northwind/groups/new", &[("Cookie", &cookie)], "")
+        .await
+        .unwrap()
+        .expect(200);
     let html = page.text();
     let csrf = html.split_once("name=\"csrf\" value=\"").and_then(|(_, rest)| rest.split('"').next());
     let csrf = csrf.expect("a form").to_owned();
@@ -266,7 +279,11 @@ async fn a_disk_that_fills_up() {
         assert!(kept.len() < 20_000, "the disk never filled up");
     };
     assert_eq!(refusal.status, 503, "{}", refusal.text());
-    assert!(refusal.text().contains("the disk is full; nothing of this request was stored"), "{}", refusal.text());
+    assert!(
+        refusal.text().contains("the disk is full; nothing of this request was stored"),
+        "{}",
+        refusal.text()
+    );
     assert!(kept.len() > 100, "only {} writes fitted", kept.len());
     for id in kept.iter().rev().take(50) {
         let path = format!("/api/v1/organizations/northwind/groups/{id}");

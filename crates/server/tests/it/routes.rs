@@ -22,7 +22,9 @@ fn a_changing_route_says_what_it_records() {
                 assert!(!reads(&route.method), "{} reads, so it records nothing", name_of(&route));
                 assert!(prefix.chars().all(|c| c.is_ascii_lowercase() || c == '.' || c == '_'), "{prefix}");
             }
-            Events::None(reason) => assert!(reason.len() > 10, "{}: why does it record nothing?", name_of(&route)),
+            Events::None(reason) => {
+                assert!(reason.len() > 10, "{}: why does it record nothing?", name_of(&route))
+            }
         }
     }
     only("changing routes that do not say what they record", silent, &[]);
@@ -87,7 +89,8 @@ async fn the_api_describes_all_of_itself() {
                 described += 1;
             }
             let paths = document["paths"].as_object().expect("paths");
-            let written: usize = paths.values().map(|path| path.as_object().map_or(0, serde_json::Map::len)).sum();
+            let written: usize =
+                paths.values().map(|path| path.as_object().map_or(0, serde_json::Map::len)).sum();
             assert_eq!(written, described);
             assert_references(&document);
         },
@@ -138,9 +141,15 @@ fn navigation_leads_somewhere() {
     for area in bailiwick::AREAS {
         for entry in area.navigation {
             let route = routes.iter().find(|route| route.path == entry.href && route.method == Method::GET);
-            let route = route.unwrap_or_else(|| panic!("`{}` leads to {}, which is nowhere", entry.label, entry.href));
+            let route = route
+                .unwrap_or_else(|| panic!("`{}` leads to {}, which is nowhere", entry.label, entry.href));
             if let Openness::Organization(needed) | Openness::Provider(needed) = route.openness {
-                assert_eq!(entry.permission, Some(needed), "`{}` is shown to others than may open it", entry.label);
+                assert_eq!(
+                    entry.permission,
+                    Some(needed),
+                    "`{}` is shown to others than may open it",
+                    entry.label
+                );
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use platform::db::{Db, DatabaseUrl};
+use platform::db::{DatabaseUrl, Db};
 use testkit::database::{self, TestDatabase};
 
 use crate::shared::only;
@@ -38,7 +38,8 @@ const OTHER_KEY: &[(&str, &str)] = &[
 
 pub async fn client_of(database: &TestDatabase) -> tokio_postgres::Client {
     let DatabaseUrl::Postgres(dsn) = &database.url else { panic!("not PostgreSQL") };
-    let (client, connection) = tokio_postgres::connect(dsn, tokio_postgres::NoTls).await.expect("a connection");
+    let (client, connection) =
+        tokio_postgres::connect(dsn, tokio_postgres::NoTls).await.expect("a connection");
     tokio::spawn(connection);
     client
 }
@@ -46,7 +47,11 @@ pub async fn client_of(database: &TestDatabase) -> tokio_postgres::Client {
 pub fn of_sqlite(database: &TestDatabase) -> Schema {
     let DatabaseUrl::Sqlite(path) = &database.url else { panic!("not SQLite") };
     let connection = rusqlite::Connection::open(path).expect("the file opens");
-    let names = strings(&connection, "select name from sqlite_master where type = 'table' and name not like 'sqlite_%'", "");
+    let names = strings(
+        &connection,
+        "select name from sqlite_master where type = 'table' and name not like 'sqlite_%'",
+        "",
+    );
     names.into_iter().map(|name| (name.clone(), sqlite_table(&connection, &name))).collect()
 }
 
@@ -60,9 +65,12 @@ fn strings(connection: &rusqlite::Connection, sql: &str, parameter: &str) -> Vec
 fn sqlite_table(connection: &rusqlite::Connection, name: &str) -> Table {
     let mut table = Table::default();
     let mut keys: Vec<(i64, String)> = Vec::new();
-    let mut select = connection.prepare("select name, type, \"notnull\", pk from pragma_table_info(?1)").unwrap();
+    let mut select =
+        connection.prepare("select name, type, \"notnull\", pk from pragma_table_info(?1)").unwrap();
     let columns = select
-        .query_map([name], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get(2)?, row.get(3)?)))
+        .query_map([name], |row| {
+            Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get(2)?, row.get(3)?))
+        })
         .unwrap();
     for column in columns {
         let (column, kind, not_null, place): (String, String, bool, i64) = column.unwrap();
@@ -89,7 +97,8 @@ fn sqlite_table(connection: &rusqlite::Connection, name: &str) -> Table {
 }
 
 fn sqlite_indexes(connection: &rusqlite::Connection, name: &str, table: &mut Table) {
-    let mut select = connection.prepare("select name, \"unique\", partial from pragma_index_list(?1)").unwrap();
+    let mut select =
+        connection.prepare("select name, \"unique\", partial from pragma_index_list(?1)").unwrap();
     let found = select.query_map([name], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
     for index in found {
         let (index, unique, partial): (String, bool, bool) = index.unwrap();
@@ -107,7 +116,8 @@ fn sqlite_references(connection: &rusqlite::Connection, name: &str, table: &mut 
     let sql = "select id, \"table\", \"from\", \"to\" from pragma_foreign_key_list(?1) order by id, seq";
     let mut select = connection.prepare(sql).unwrap();
     let mut found: BTreeMap<i64, (Vec<String>, String, Vec<String>)> = BTreeMap::new();
-    let rows = select.query_map([name], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))).unwrap();
+    let rows =
+        select.query_map([name], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))).unwrap();
     for row in rows {
         let (id, other, from, to): (i64, String, String, String) = row.unwrap();
         let reference = found.entry(id).or_default();
@@ -192,7 +202,8 @@ async fn sqlite_schema() -> Schema {
 async fn every_reference_is_kept_by_the_database() {
     let mut loose = Vec::new();
     for (name, table) in sqlite_schema().await {
-        for column in table.columns.keys().filter(|column| column.ends_with("_id") || column.ends_with("_by")) {
+        for column in table.columns.keys().filter(|column| column.ends_with("_id") || column.ends_with("_by"))
+        {
             let kept = table.references.iter().any(|(columns, ..)| columns.contains(column));
             let text = table.columns[column].0 == "text" && column.ends_with("_by");
             if !kept && !text {
@@ -210,9 +221,10 @@ async fn every_reference_has_an_index() {
     for (name, table) in sqlite_schema().await {
         for (columns, other, _) in &table.references {
             let wanted: BTreeSet<&String> = columns.iter().collect();
-            let covered = table.indexes.iter().any(|index| {
-                index.iter().take(wanted.len()).collect::<BTreeSet<_>>() == wanted
-            });
+            let covered = table
+                .indexes
+                .iter()
+                .any(|index| index.iter().take(wanted.len()).collect::<BTreeSet<_>>() == wanted);
             if !covered {
                 without.push(format!("{name}({}) → {other}", columns.join(", ")));
             }

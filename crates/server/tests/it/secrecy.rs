@@ -31,7 +31,8 @@ async fn a_database_out_of_reach_is_named_without_its_password() {
         format!("postgres://us:{DSN_PASSWORD}@127.0.0.1:notaport/x"),
         format!("mysql://us:{DSN_PASSWORD}@127.0.0.1/x"),
     ] {
-        let ended = Program::start(place.serve(&["--database", &dsn, "--set", "log_level=trace"])).end().await;
+        let ended =
+            Program::start(place.serve(&["--database", &dsn, "--set", "log_level=trace"])).end().await;
         assert!(matches!(ended.code, Some(1 | 2)), "{dsn}: {ended:?}");
         assert!(ended.stderr.contains("error:"), "{ended:?}");
         assert!(!format!("{ended:?}").contains(DSN_PASSWORD), "{ended:?}");
@@ -48,7 +49,17 @@ async fn a_served_run_logs_no_secret() {
     testkit::program::set_up(place.port, &link, PASSWORD).await;
     let session = crate::bad_start::sign_in(place.port).await;
     let made = place
-        .run(&["token", "create", "--data", "data", "--organization", "northwind", "--scopes", "tokens.read", "--json"])
+        .run(&[
+            "token",
+            "create",
+            "--data",
+            "data",
+            "--organization",
+            "northwind",
+            "--scopes",
+            "tokens.read",
+            "--json",
+        ])
         .await;
     assert_eq!(made.code, Some(0), "{made:?}");
     let made: serde_json::Value = serde_json::from_str(&made.stdout).expect("JSON");
@@ -69,7 +80,9 @@ async fn a_served_run_logs_no_secret() {
         assert!(!reply.text().contains("wrong-Pa55-word"), "{}", reply.text());
     }
     let body = "{\"email\":\"owner@northwind.example\"}";
-    ask(place.port, "POST", "/api/v1/recoveries", &[("Content-Type", "application/json")], body).await.unwrap();
+    ask(place.port, "POST", "/api/v1/recoveries", &[("Content-Type", "application/json")], body)
+        .await
+        .unwrap();
     let ended = program.stop().await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert!(ended.stderr.lines().count() > 10, "the log is on: {}", ended.stderr);

@@ -40,9 +40,11 @@ pub fn only(what: &str, found: impl IntoIterator<Item = String>, allowed: &[(&st
     for (name, reason) in allowed {
         println!("{what}: {name} ({reason})");
     }
-    let new: Vec<&String> = found.iter().filter(|name| !allowed.iter().any(|(known, _)| known == name)).collect();
+    let new: Vec<&String> =
+        found.iter().filter(|name| !allowed.iter().any(|(known, _)| known == name)).collect();
     assert!(new.is_empty(), "{what}: mend these, or give each a reason in the list: {new:#?}");
-    let stale: Vec<&str> = allowed.iter().map(|(name, _)| *name).filter(|name| !found.contains(*name)).collect();
+    let stale: Vec<&str> =
+        allowed.iter().map(|(name, _)| *name).filter(|name| !found.contains(*name)).collect();
     assert!(stale.is_empty(), "{what}: no longer so, take them off the list: {stale:#?}");
 }
 

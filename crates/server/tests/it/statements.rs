@@ -44,14 +44,24 @@ const LARGE: &[&str] = &[
 ];
 
 /// Tables of a few rows, whatever the size of the installation.
-const SMALL: &[&str] =
-    &["drill_results", "feed_cursors", "installation", "matrix_engine", "schedules", "schema_migrations", "secret_keys"];
+const SMALL: &[&str] = &[
+    "drill_results",
+    "feed_cursors",
+    "installation",
+    "matrix_engine",
+    "schedules",
+    "schema_migrations",
+    "secret_keys",
+];
 
 /// `statement: table`, with why reading all of it is right.
 const SCANS: &[(&str, &str)] = &[
     ("platform::events::sql::FEED_END: events", "reads the last row alone"),
     ("platform::jobs::sql::LIST: jobs", "reads the first rows of an index, as many as the page shows"),
-    ("responsibility::overview::sql::COUNTS: cells", "a figure for every row of the matrix, from an index alone"),
+    (
+        "responsibility::overview::sql::COUNTS: cells",
+        "a figure for every row of the matrix, from an index alone",
+    ),
     ("responsibility::overview::sql::COUNT_CUSTOMERS: organizations", "counts all of them"),
     ("users::domains::sql::COUNT_BY_STATE: domains", "counts all of them, from an index alone"),
     ("users::domains::sql::TROUBLED: domains", "held domains, one for each organization or so"),
@@ -88,13 +98,12 @@ fn names_are_unique() {
 /// Whether a text keeps to the organization given as its first parameter.
 fn keeps_to_its_organization(text: &str) -> bool {
     let text = one_line(text);
-    let compares = text.match_indices("organization_id = $1").any(|(at, found)| {
-        !text[at + found.len()..].starts_with(|next: char| next.is_ascii_digit())
-    });
-    let inserts = text
-        .strip_prefix("insert into ")
-        .and_then(|rest| rest.split_once('('))
-        .is_some_and(|(_, columns)| columns.trim_start().starts_with("organization_id,") && text.contains("($1"));
+    let compares = text
+        .match_indices("organization_id = $1")
+        .any(|(at, found)| !text[at + found.len()..].starts_with(|next: char| next.is_ascii_digit()));
+    let inserts = text.strip_prefix("insert into ").and_then(|rest| rest.split_once('(')).is_some_and(
+        |(_, columns)| columns.trim_start().starts_with("organization_id,") && text.contains("($1"),
+    );
     compares || inserts
 }
 
@@ -206,7 +215,12 @@ async fn check_types(postgres: &database::TestDatabase, all: &[&'static Statemen
         for column in prepared.columns() {
             let literal = *column.type_() == Type::INT4;
             if !VALUES.contains(column.type_()) && !literal {
-                wrong.push(format!("{}: column `{}` is of type {}", statement.name, column.name(), column.type_()));
+                wrong.push(format!(
+                    "{}: column `{}` is of type {}",
+                    statement.name,
+                    column.name(),
+                    column.type_()
+                ));
             }
         }
     }
@@ -215,7 +229,8 @@ async fn check_types(postgres: &database::TestDatabase, all: &[&'static Statemen
 
 /// Which table stands behind each name that a text gives one.
 fn aliases(text: &str) -> BTreeMap<String, String> {
-    let spaced: String = text.chars().flat_map(|c| if "(),".contains(c) { vec![' ', c, ' '] } else { vec![c] }).collect();
+    let spaced: String =
+        text.chars().flat_map(|c| if "(),".contains(c) { vec![' ', c, ' '] } else { vec![c] }).collect();
     let words: Vec<&str> = spaced.split_whitespace().collect();
     let mut found = BTreeMap::new();
     for (at, word) in words.iter().enumerate() {
@@ -237,7 +252,9 @@ fn aliases(text: &str) -> BTreeMap<String, String> {
 
 #[test]
 fn aliases_are_seen_through() {
-    let found = aliases("select 1 from memberships m join accounts as a on a.id = m.account_id, (select 2 from jobs)");
+    let found = aliases(
+        "select 1 from memberships m join accounts as a on a.id = m.account_id, (select 2 from jobs)",
+    );
     assert_eq!(found["m"], "memberships");
     assert_eq!(found["a"], "accounts");
     assert_eq!(found["jobs"], "jobs");
@@ -253,7 +270,9 @@ async fn no_statement_reads_a_large_table_from_end_to_end() {
         let statement = all.iter().find(|statement| statement.name == described.name).expect("registered");
         let names = aliases(statement.sqlite());
         for step in &described.plan {
-            let Some(scanned) = step.strip_prefix("SCAN ").and_then(|rest| rest.split(' ').next()) else { continue };
+            let Some(scanned) = step.strip_prefix("SCAN ").and_then(|rest| rest.split(' ').next()) else {
+                continue;
+            };
             let Some(table) = names.get(scanned) else { continue };
             if LARGE.contains(&table.as_str()) {
                 scans.push(format!("{}: {table}", described.name));
@@ -268,7 +287,8 @@ async fn every_table_is_known_to_be_large_or_small() {
     let sqlite = database::sqlite();
     let _db = Db::open(&sqlite.url).await.expect("SQLite opens");
     for table in crate::schema::of_sqlite(&sqlite).keys() {
-        let known = usize::from(LARGE.contains(&table.as_str())) + usize::from(SMALL.contains(&table.as_str()));
+        let known =
+            usize::from(LARGE.contains(&table.as_str())) + usize::from(SMALL.contains(&table.as_str()));
         assert_eq!(known, 1, "say in this file whether `{table}` grows");
     }
 }

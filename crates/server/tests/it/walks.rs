@@ -107,7 +107,8 @@ async fn walk(kit: &Kit, who: &str, client: &Client, expect: impl Fn(&RouteInfo)
 
 /// Refused whoever asks from outside of the organization, in one way.
 fn hidden(route: &RouteInfo) -> Option<u16> {
-    matches!(route.openness, Openness::Organization(_) | Openness::Member | Openness::Provider(_)).then_some(404)
+    matches!(route.openness, Openness::Organization(_) | Openness::Member | Openness::Provider(_))
+        .then_some(404)
 }
 
 async fn on_both<F: AsyncFn(&Kit)>(test: F) {
@@ -217,7 +218,8 @@ async fn an_auditor_changes_nothing() {
 async fn an_organizations_admin_cannot_touch_the_provider() {
     on_both(async |kit| {
         let owner = kit.owner_of(HERE).await;
-        walk(kit, "an owner", &owner, |route| matches!(route.openness, Openness::Provider(_)).then_some(404)).await;
+        walk(kit, "an owner", &owner, |route| matches!(route.openness, Openness::Provider(_)).then_some(404))
+            .await;
     })
     .await;
 }
@@ -227,7 +229,10 @@ async fn an_organizations_admin_cannot_touch_the_provider() {
 async fn the_providers_staff_finds_nothing_of_a_customer() {
     on_both(async |kit| {
         let staff = kit.owner_of("northwind").await;
-        walk(kit, "the provider's owner", &staff, |route| route.path.contains("{organization}").then_some(404)).await;
+        walk(kit, "the provider's owner", &staff, |route| {
+            route.path.contains("{organization}").then_some(404)
+        })
+        .await;
     })
     .await;
 }
@@ -276,8 +281,11 @@ async fn a_token_without_the_scope_is_refused() {
                 continue;
             }
             let of_provider = matches!(permission, Permission::ProviderRead | Permission::ProviderManage);
-            let (token, status) =
-                if of_provider { (kit.token_of(provider, &scopes), 404) } else { (kit.token_of(here, &scopes), 403) };
+            let (token, status) = if of_provider {
+                (kit.token_of(provider, &scopes), 404)
+            } else {
+                (kit.token_of(here, &scopes), 403)
+            };
             let who = format!("a token without {}", permission.as_str());
             walk(kit, &who, &token, |route| api(route).then_some(status)).await;
         }

@@ -84,9 +84,7 @@ impl Address {
 async fn sign_up(State(app): State<App>, access: Access, Json(body): Json<Address>) -> web::Result {
     let email = body.parse()?;
     let (inner, ctx) = (app.clone(), access.ctx.clone());
-    app.db()
-        .write(&access.ctx, move |tx| super::request_sign_up(&inner, &ctx, tx, &email, "/"))
-        .await?;
+    app.db().write(&access.ctx, move |tx| super::request_sign_up(&inner, &ctx, tx, &email, "/")).await?;
     Ok(StatusCode::ACCEPTED.into_response())
 }
 
@@ -140,7 +138,11 @@ pub(crate) struct NewPassword {
     password: String,
 }
 
-async fn change_password(State(app): State<App>, access: Access, Json(body): Json<NewPassword>) -> web::Result {
+async fn change_password(
+    State(app): State<App>,
+    access: Access,
+    Json(body): Json<NewPassword>,
+) -> web::Result {
     let (here, account) = (current(&access), access.account()?);
     let (old, new) = (Password::new(body.current), Password::new(body.password));
     match super::change_password(&app, &access.ctx, account, here, old, new).await? {
@@ -148,10 +150,11 @@ async fn change_password(State(app): State<App>, access: Access, Json(body): Jso
         PasswordChange::WrongCurrent => {
             Err(Problem::forbidden("the current password").field("/current", "not your current password"))
         }
-        PasswordChange::Refused(refusals) => Err(refusals.iter().fold(
-            Problem::invalid("the new password is not acceptable"),
-            |problem, refusal| problem.field("/password", refusal),
-        )),
+        PasswordChange::Refused(refusals) => Err(refusals
+            .iter()
+            .fold(Problem::invalid("the new password is not acceptable"), |problem, refusal| {
+                problem.field("/password", refusal)
+            })),
     }
 }
 
@@ -195,8 +198,12 @@ async fn create(State(app): State<App>, access: Access, Json(body): Json<NewAcco
             let view = CreatedView { id: account.id.to_string(), email: account.email };
             Ok((StatusCode::CREATED, Json(view)).into_response())
         }
-        Vouching::Taken => Err(Problem::conflict("an account with this address exists").field("/email", "taken")),
-        Vouching::NoSuchOrganization => Err(Problem::not_found("organization").field("/organization", "unknown")),
+        Vouching::Taken => {
+            Err(Problem::conflict("an account with this address exists").field("/email", "taken"))
+        }
+        Vouching::NoSuchOrganization => {
+            Err(Problem::not_found("organization").field("/organization", "unknown"))
+        }
     }
 }
 
@@ -210,7 +217,8 @@ pub(crate) struct LinkView {
 /// refused, so that staff cannot become a customer's person.
 async fn sign_in_link(State(app): State<App>, access: Access, Json(body): Json<Address>) -> web::Result {
     if access.ctx.actor != Actor::Operator {
-        return Err(Problem::forbidden("a shell on the server").cure("run `bailiwick account sign-in-link --data DIR`"));
+        return Err(Problem::forbidden("a shell on the server")
+            .cure("run `bailiwick account sign-in-link --data DIR`"));
     }
     let email = body.parse()?;
     let ctx = access.ctx.clone();

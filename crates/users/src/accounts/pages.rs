@@ -29,7 +29,10 @@ pub(crate) fn routes() -> Routes {
                 .limit(Limit::Credential)
                 .records("sign_up."),
         )
-        .add(routes::get("/sign-up/{token}", "sign_up.show_finish", public, show_finish).limit(Limit::Credential))
+        .add(
+            routes::get("/sign-up/{token}", "sign_up.show_finish", public, show_finish)
+                .limit(Limit::Credential),
+        )
         .add(
             routes::post("/sign-up/{token}", "sign_up.finish", public, finish)
                 .limit(Limit::Credential)
@@ -102,9 +105,7 @@ async fn request(State(app): State<App>, access: Access, Form(form): Form<Reques
         }
     };
     let (inner, ctx, address) = (app.clone(), access.ctx.clone(), email.clone());
-    app.db()
-        .write(&access.ctx, move |tx| super::request_sign_up(&inner, &ctx, tx, &address, &next))
-        .await?;
+    app.db().write(&access.ctx, move |tx| super::request_sign_up(&inner, &ctx, tx, &address, &next)).await?;
     let shell = navigation::public_shell(&app, &access, "Look into your mail");
     web::html(&MailSentPage { shell, email: email.key().to_owned(), what: "to choose a password" })
 }
@@ -217,7 +218,8 @@ async fn rename(State(app): State<App>, access: Access, Form(form): Form<RenameF
     let name = match super::check_name(&form.name) {
         Ok(name) => name,
         Err(wrong) => {
-            return account_page(&app, &access, Some(form.name), FieldErrors::default().with("name", wrong)).await;
+            return account_page(&app, &access, Some(form.name), FieldErrors::default().with("name", wrong))
+                .await;
         }
     };
     let (account, ctx) = (access.account()?, access.ctx.clone());
@@ -249,7 +251,11 @@ struct PasswordForm {
     password: String,
 }
 
-async fn change_password(State(app): State<App>, access: Access, Form(form): Form<PasswordForm>) -> web::Result {
+async fn change_password(
+    State(app): State<App>,
+    access: Access,
+    Form(form): Form<PasswordForm>,
+) -> web::Result {
     let changed = super::change_password(
         &app,
         &access.ctx,

@@ -44,7 +44,8 @@ async fn sign_up_answers_the_same_whether_or_not_the_address_has_an_account() {
                 answers.push(answer.text().replace(email, "ADDRESS"));
             }
             // What a person sees, without the browser's own CSRF token.
-            let seen = |page: &str| page.split_once("<main").map(|(_, main)| main.to_owned()).unwrap_or_default();
+            let seen =
+                |page: &str| page.split_once("<main").map(|(_, main)| main.to_owned()).unwrap_or_default();
             assert!(seen(&answers[0]).contains("ADDRESS"));
             assert!(seen(&answers[0]) == seen(&answers[1]), "the pages differ");
             let mail = kit.mail_to(MARA).await.unwrap();
@@ -87,7 +88,10 @@ async fn a_weak_password_is_refused_with_what_is_wrong_and_the_link_still_works(
             browser.get(&link).await.expect(200);
             for weak in ["short", "aaaaaaaaaaaaaaaaaaaa", "mara harbor-logistics"] {
                 let answer = browser.submit(&link, &[("name", "Mara"), ("password", weak)]).await.expect(422);
-                assert!(!answer.text().contains(&format!("value=\"{weak}\"")), "a password is never shown again");
+                assert!(
+                    !answer.text().contains(&format!("value=\"{weak}\"")),
+                    "a password is never shown again"
+                );
             }
             browser.submit(&link, &[("name", "Mara"), ("password", PASSWORD)]).await.expect(303);
         },

@@ -158,10 +158,8 @@ pub(super) async fn make(
     let scopes = scopes.iter().map(|text| scope(text)).collect::<Result<Vec<_>, _>>()?;
     let new = NewToken { name, scopes, lifetime: Duration::from_secs(u64::from(days) * DAY.as_secs()) };
     let (organization, ctx) = (access.organization_id()?, access.ctx.clone());
-    let done = app
-        .db()
-        .write(&access.ctx, move |tx| super::create(&ctx, tx, organization, creator, &new))
-        .await?;
+    let done =
+        app.db().write(&access.ctx, move |tx| super::create(&ctx, tx, organization, creator, &new)).await?;
     let field = |name: &str, why: String| Problem::invalid(&why).field(name, why);
     match done.value {
         Creation::Done { token, secret } => Ok((token, secret)),

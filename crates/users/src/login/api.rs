@@ -61,7 +61,9 @@ async fn create(State(app): State<App>, access: Access, Json(body): Json<Credent
             let answer = SignedIn { account: account.to_string() };
             let mut response: Response = (StatusCode::CREATED, Json(answer)).into_response();
             browser::set_cookie(&mut response, SESSION_COOKIE, &token.text(), None);
-            response.headers_mut().insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
+            response
+                .headers_mut()
+                .insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
             Ok(response)
         }
         Outcome::Wrong => Err(Problem::new(
@@ -71,7 +73,8 @@ async fn create(State(app): State<App>, access: Access, Json(body): Json<Credent
         )
         .detail("the address or the password is wrong, or the account cannot sign in")
         .cure("check both, or set a new password with `/recover`")),
-        Outcome::Throttled { wait } => Err(Problem::too_many(wait.as_secs())
-            .cure("wait, or set a new password with `/recover`")),
+        Outcome::Throttled { wait } => {
+            Err(Problem::too_many(wait.as_secs()).cure("wait, or set a new password with `/recover`"))
+        }
     }
 }

@@ -43,7 +43,9 @@ async fn the_list_is_searched_filtered_and_paged() {
             owner.get(&format!("{PEOPLE}?role=king")).await.expect(422);
             owner.get(&format!("{PEOPLE}?cursor=%25")).await.expect(422);
             let page = owner.get("/o/harbor/people?q=ann").await.expect(200).text();
-            assert!(page.contains("ann0@harbor.example") && !page.contains("</a><small>owner@harbor.example"));
+            assert!(
+                page.contains("ann0@harbor.example") && !page.contains("</a><small>owner@harbor.example")
+            );
         },
         AREAS,
     )

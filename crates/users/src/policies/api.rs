@@ -22,7 +22,11 @@ pub(crate) fn routes() -> Routes {
     let read = Openness::Organization(Permission::PoliciesRead);
     let manage = Openness::Organization(Permission::PoliciesManage);
     Routes::new()
-        .add(routes::get(PATH, "policy.get", read, get).summary("The policy in force").gives::<PolicyView>(200))
+        .add(
+            routes::get(PATH, "policy.get", read, get)
+                .summary("The policy in force")
+                .gives::<PolicyView>(200),
+        )
         .add(
             routes::put(PATH, "policy.decide", manage, put)
                 .summary("Decide the policy; takes If-Match")
@@ -31,11 +35,16 @@ pub(crate) fn routes() -> Routes {
                 .gives::<PolicyView>(200),
         )
         .add(
-            routes::post("/api/v1/organizations/{organization}/policy/dry-run", "policy.dry_run", read, dry_run)
-                .summary("What a policy would do, without doing it")
-                .records_nothing("only counts")
-                .takes::<Rules>()
-                .gives::<DryRun>(200),
+            routes::post(
+                "/api/v1/organizations/{organization}/policy/dry-run",
+                "policy.dry_run",
+                read,
+                dry_run,
+            )
+            .summary("What a policy would do, without doing it")
+            .records_nothing("only counts")
+            .takes::<Rules>()
+            .gives::<DryRun>(200),
         )
         .add(
             routes::post("/api/v1/organizations/{organization}/policy/undo", "policy.undo", manage, undo)
@@ -44,10 +53,15 @@ pub(crate) fn routes() -> Routes {
                 .gives::<PolicyView>(200),
         )
         .add(
-            routes::get("/api/v1/organizations/{organization}/policy/explain", "policy.explain", read, explain)
-                .summary("Which organization sets what for one person")
-                .query("account", "the person's account id")
-                .gives::<Explanation>(200),
+            routes::get(
+                "/api/v1/organizations/{organization}/policy/explain",
+                "policy.explain",
+                read,
+                explain,
+            )
+            .summary("Which organization sets what for one person")
+            .query("account", "the person's account id")
+            .gives::<Explanation>(200),
         )
 }
 
@@ -87,7 +101,8 @@ async fn put(
     headers: HeaderMap,
     Json(rules): Json<Rules>,
 ) -> web::Result {
-    let (id, ctx, by, tag) = (access.organization_id()?, access.ctx.clone(), name_of(&access), if_match(&headers));
+    let (id, ctx, by, tag) =
+        (access.organization_id()?, access.ctx.clone(), name_of(&access), if_match(&headers));
     let written = app
         .db()
         .write(&access.ctx, move |tx| {
@@ -103,10 +118,11 @@ fn answer(decided: Decided) -> web::Result {
     match decided {
         Decided::Done(policy) => Ok(Json(view(&policy)).into_response()),
         Decided::ChangedMeanwhile => Err(Problem::changed_meanwhile()),
-        Decided::Refused(wrong) => Err(wrong.into_iter().fold(
-            Problem::invalid("the policy is out of bounds"),
-            |problem, (name, why)| problem.field(format!("/{name}"), why),
-        )),
+        Decided::Refused(wrong) => Err(wrong
+            .into_iter()
+            .fold(Problem::invalid("the policy is out of bounds"), |problem, (name, why)| {
+                problem.field(format!("/{name}"), why)
+            })),
     }
 }
 

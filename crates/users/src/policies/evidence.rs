@@ -18,7 +18,8 @@ fn evaluate(tx: &mut ReadTx, organization: OrganizationId, _: Timestamp) -> Resu
     let page = format!("/o/{slug}/policies");
     let policy = super::current(tx, organization)?;
     let length = policy.rules.password_min_length;
-    let fact = Fact::count("password_min_length", length.into(), format!("new passwords need {length} characters"));
+    let fact =
+        Fact::count("password_min_length", length.into(), format!("new passwords need {length} characters"));
     let Some(decision) = &policy.decided else {
         return Ok(Finding::not_met("nobody has decided the password policy yet")
             .with_fact(fact)
@@ -29,7 +30,9 @@ fn evaluate(tx: &mut ReadTx, organization: OrganizationId, _: Timestamp) -> Resu
     let weaknesses = policy.rules.weaknesses();
     let finding = match weaknesses.first() {
         None => Finding::met("the password policy was decided and is as strong as recommended"),
-        Some(weakness) => Finding::not_met(weakness.clone()).with_action("Strengthen the password policy", page, 3),
+        Some(weakness) => {
+            Finding::not_met(weakness.clone()).with_action("Strengthen the password policy", page, 3)
+        }
     };
     Ok(finding.with_fact(fact).with_fact(decided))
 }

@@ -25,7 +25,8 @@ pub(crate) fn routes() -> Routes {
         .add(routes::get(PATH, "policy.page", read, show))
         .add(routes::post(PATH, "policy.decide_page", manage, submit).records("policy."))
         .add(
-            routes::post("/o/{organization}/policies/undo", "policy.undo_page", manage, undo).records("policy."),
+            routes::post("/o/{organization}/policies/undo", "policy.undo_page", manage, undo)
+                .records("policy."),
         )
 }
 
@@ -101,11 +102,17 @@ impl PolicyForm {
 }
 
 fn scores(chosen: &str) -> Vec<Choice> {
-    ["0 · anything", "1 · stops throttled guessing", "2 · stops unthrottled guessing", "3 · recommended", "4 · strongest"]
-        .iter()
-        .enumerate()
-        .map(|(score, label)| Choice::new(&score.to_string(), label, chosen))
-        .collect()
+    [
+        "0 · anything",
+        "1 · stops throttled guessing",
+        "2 · stops unthrottled guessing",
+        "3 · recommended",
+        "4 · strongest",
+    ]
+    .iter()
+    .enumerate()
+    .map(|(score, label)| Choice::new(&score.to_string(), label, chosen))
+    .collect()
 }
 
 fn page(
@@ -185,9 +192,11 @@ async fn submit(State(app): State<App>, access: Access, Form(form): Form<PolicyF
     let back = format!("/o/{}/policies", access.organization()?.slug);
     match written.value {
         Decided::Done(_) => browser::see_other_with(&back, Tone::Good, "The policy is in force."),
-        Decided::ChangedMeanwhile => {
-            browser::see_other_with(&back, Tone::Warn, "Somebody decided meanwhile. Look at it and decide again.")
-        }
+        Decided::ChangedMeanwhile => browser::see_other_with(
+            &back,
+            Tone::Warn,
+            "Somebody decided meanwhile. Look at it and decide again.",
+        ),
         Decided::Refused(_) => Err(Problem::invalid("the policy is out of bounds")),
     }
 }
@@ -197,7 +206,9 @@ async fn undo(State(app): State<App>, access: Access) -> web::Result {
     let written = app.db().write(&access.ctx, move |tx| super::undo(&ctx, tx, id, &by)).await?;
     let back = format!("/o/{}/policies", access.organization()?.slug);
     match written.value {
-        Some(Decided::Done(_)) => browser::see_other_with(&back, Tone::Good, "The policy before is in force again."),
+        Some(Decided::Done(_)) => {
+            browser::see_other_with(&back, Tone::Good, "The policy before is in force again.")
+        }
         _ => browser::see_other_with(&back, Tone::Warn, "There is nothing to undo."),
     }
 }

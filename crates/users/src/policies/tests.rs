@@ -13,8 +13,7 @@ use crate::kit::{believed, real_sign_in, sign_up};
 const PATH: &str = "/api/v1/organizations/harbor/policy";
 
 fn rules(length: u16, hours: u32) -> Value {
-    let rules =
-        Rules { password_min_length: length, session_absolute_hours: hours, ..Rules::RECOMMENDED };
+    let rules = Rules { password_min_length: length, session_absolute_hours: hours, ..Rules::RECOMMENDED };
     serde_json::to_value(rules).unwrap()
 }
 
@@ -47,7 +46,8 @@ async fn out_of_bounds_is_refused_whole_with_every_member_named() {
         async |kit| {
             let mut admin = kit.as_role("harbor", Role::Admin).await;
             let answer = admin.put(PATH, rules(7, 0)).await.expect(422).json();
-            let named: Vec<_> = answer["errors"].as_array().unwrap().iter().map(|e| e["pointer"].clone()).collect();
+            let named: Vec<_> =
+                answer["errors"].as_array().unwrap().iter().map(|e| e["pointer"].clone()).collect();
             assert_eq!(named, ["/password_min_length", "/session_absolute_hours"]);
             assert_eq!(admin.get(PATH).await.expect(200).json()["version"], 0);
         },
@@ -78,19 +78,21 @@ async fn a_shorter_session_ends_running_ones_as_the_dry_run_said() {
         async |kit| {
             kit.organization("northwind").await;
             let mut mara = sign_up(kit, "mara@harbor-logistics.dev").await;
-            let created = mara.post("/api/v1/organizations", json!({"name": "Harbor", "slug": "harbor"})).await;
+            let created =
+                mara.post("/api/v1/organizations", json!({"name": "Harbor", "slug": "harbor"})).await;
             created.expect(201);
             for _ in 0..6 {
                 kit.advance(HOUR * 10);
                 mara.get("/account").await.expect(200);
             }
-            let counted =
-                mara.post(&format!("{PATH}/dry-run"), rules(15, 24)).await.expect(200).json();
+            let counted = mara.post(&format!("{PATH}/dry-run"), rules(15, 24)).await.expect(200).json();
             assert_eq!(counted["sessions_ending"], 1);
             mara.put(PATH, rules(15, 24)).await.expect(200);
             mara.get("/account").await.expect(303);
             let mut again = kit.nobody();
-            crate::kit::try_password(&mut again, "mara@harbor-logistics.dev", crate::kit::PASSWORD).await.expect(303);
+            crate::kit::try_password(&mut again, "mara@harbor-logistics.dev", crate::kit::PASSWORD)
+                .await
+                .expect(303);
             kit.advance(HOUR * 11);
             again.get("/account").await.expect(200);
             kit.advance(HOUR * 14);

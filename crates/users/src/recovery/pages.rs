@@ -28,7 +28,10 @@ pub(crate) fn routes() -> Routes {
                 .limit(Limit::Credential)
                 .records("recovery."),
         )
-        .add(routes::get("/recover/{token}", "recovery.show_finish", public, show_finish).limit(Limit::Credential))
+        .add(
+            routes::get("/recover/{token}", "recovery.show_finish", public, show_finish)
+                .limit(Limit::Credential),
+        )
         .add(
             routes::post("/recover/{token}", "recovery.finish", public, finish)
                 .limit(Limit::Credential)
@@ -80,10 +83,7 @@ async fn request(State(app): State<App>, access: Access, Form(form): Form<Reques
 
 async fn find(app: &App, access: &Access, token: &LinkToken) -> Result<Link, Problem> {
     let (token, now) = (token.clone(), access.ctx.now);
-    app.db()
-        .read(move |tx| links::find(tx, Purpose::Recovery, &token, now))
-        .await?
-        .ok_or_else(link_dead)
+    app.db().read(move |tx| links::find(tx, Purpose::Recovery, &token, now)).await?.ok_or_else(link_dead)
 }
 
 async fn show_finish(State(app): State<App>, access: Access, Path(token): Path<String>) -> web::Result {

@@ -20,10 +20,15 @@ pub(crate) fn routes() -> Routes {
                 .gives::<Vec<SessionView>>(200),
         )
         .add(
-            routes::delete("/api/v1/account/sessions/{session}", "session.revoke", Openness::SignedIn, revoke)
-                .summary("Sign one device out")
-                .records("session.")
-                .gives_nothing(204),
+            routes::delete(
+                "/api/v1/account/sessions/{session}",
+                "session.revoke",
+                Openness::SignedIn,
+                revoke,
+            )
+            .summary("Sign one device out")
+            .records("session.")
+            .gives_nothing(204),
         )
         .add(
             routes::delete("/api/v1/account/sessions", "session.revoke_all", Openness::SignedIn, revoke_all)
@@ -84,9 +89,7 @@ async fn revoke(State(app): State<App>, access: Access, Path(id): Path<SessionId
 async fn revoke_all(State(app): State<App>, access: Access) -> web::Result {
     let (account, ctx, keep) = (access.account()?, access.ctx.clone(), current(&access));
     app.db()
-        .write(&access.ctx, move |tx| {
-            super::revoke_all(&ctx, tx, account, keep, "signed_out_everywhere")
-        })
+        .write(&access.ctx, move |tx| super::revoke_all(&ctx, tx, account, keep, "signed_out_everywhere"))
         .await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }

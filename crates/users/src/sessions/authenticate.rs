@@ -46,11 +46,8 @@ async fn by_token(app: &App, header: &str) -> Result<Principal, Problem> {
         .and_then(|text| ApiToken::parse(text).ok())
         .ok_or_else(|| refuse().cure("send `Authorization: Bearer bwk_…`"))?;
     let now = app.clock().now();
-    let found = app
-        .db()
-        .read(move |tx| crate::api_tokens::find(tx, token.hash(), now))
-        .await?
-        .ok_or_else(refuse)?;
+    let found =
+        app.db().read(move |tx| crate::api_tokens::find(tx, token.hash(), now)).await?.ok_or_else(refuse)?;
     if found.last_used_due {
         let id = found.id;
         let noted = app.db().housekeeping(move |tx| crate::api_tokens::touch(tx, id, now)).await;

@@ -19,12 +19,22 @@ pub(crate) fn routes() -> Routes {
     Routes::new()
         .add(routes::get(PATH, "session.page", Openness::SignedIn, show))
         .add(
-            routes::post("/account/sessions/{session}/revoke", "session.revoke_page", Openness::SignedIn, revoke)
-                .records("session."),
+            routes::post(
+                "/account/sessions/{session}/revoke",
+                "session.revoke_page",
+                Openness::SignedIn,
+                revoke,
+            )
+            .records("session."),
         )
         .add(
-            routes::post("/account/sessions/revoke-all", "session.revoke_all_page", Openness::SignedIn, revoke_all)
-                .records("session."),
+            routes::post(
+                "/account/sessions/revoke-all",
+                "session.revoke_all_page",
+                Openness::SignedIn,
+                revoke_all,
+            )
+            .records("session."),
         )
 }
 
@@ -96,8 +106,11 @@ async fn show(State(app): State<App>, access: Access) -> web::Result {
 async fn revoke(State(app): State<App>, access: Access, Path(id): Path<SessionId>) -> web::Result {
     let (account, ctx) = (access.account()?, access.ctx.clone());
     let written = app.db().write(&access.ctx, move |tx| super::revoke(&ctx, tx, account, id)).await?;
-    let (tone, message) =
-        if written.value { (Tone::Good, "Signed out there.") } else { (Tone::Info, "That session had ended already.") };
+    let (tone, message) = if written.value {
+        (Tone::Good, "Signed out there.")
+    } else {
+        (Tone::Info, "That session had ended already.")
+    };
     browser::see_other_with(PATH, tone, message)
 }
 

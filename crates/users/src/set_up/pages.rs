@@ -50,10 +50,9 @@ struct SetUpForm {
 async fn check_link(app: &App, access: &Access, token: &str) -> Result<LinkToken, Problem> {
     let token = LinkToken::parse(token).map_err(|_| link_dead())?;
     let (asked, now) = (token.clone(), access.ctx.now);
-    app.db()
-        .read(move |tx| links::find(tx, Purpose::SetUp, &asked, now))
-        .await?
-        .ok_or_else(|| link_dead().cure("start the program again: it prints a new link while it is not set up"))?;
+    app.db().read(move |tx| links::find(tx, Purpose::SetUp, &asked, now)).await?.ok_or_else(|| {
+        link_dead().cure("start the program again: it prints a new link while it is not set up")
+    })?;
     Ok(token)
 }
 
@@ -111,7 +110,9 @@ async fn read_form(
             None
         }
     };
-    let (Some(provider_name), Some(owner_name), Some(owner_email), Some(slug)) = (provider, name, email, slug) else {
+    let (Some(provider_name), Some(owner_name), Some(owner_email), Some(slug)) =
+        (provider, name, email, slug)
+    else {
         return Ok(None);
     };
     Ok(phc.map(|phc| NewProvider { provider_name, slug, owner_email, owner_name, phc: Some(phc) }))

@@ -33,12 +33,8 @@ async fn the_link_makes_the_provider_and_its_owner_once() {
             assert_eq!(answer.location(), "/provider");
             let provider = kit.app.db().read(principals::provider).await.unwrap().unwrap();
             assert_eq!(provider.slug, "northwind-cloud");
-            let owners = kit
-                .app
-                .db()
-                .read(move |tx| principals::count_owners(tx, provider.id))
-                .await
-                .unwrap();
+            let owners =
+                kit.app.db().read(move |tx| principals::count_owners(tx, provider.id)).await.unwrap();
             assert_eq!(owners, 1);
             browser.get("/account").await.expect(200);
             kit.nobody().get(&link).await.expect(410);

@@ -71,7 +71,9 @@ where
     match begin(app, &who, &key, hash).await? {
         Begin::First => {}
         Begin::Running => {
-            return Err(Problem::conflict("the first request with this `Idempotency-Key` still runs").retry_after(1));
+            return Err(
+                Problem::conflict("the first request with this `Idempotency-Key` still runs").retry_after(1)
+            );
         }
         Begin::OtherRequest => {
             return Err(Problem::invalid("this `Idempotency-Key` was used for another request")
@@ -97,7 +99,8 @@ async fn begin(app: &App, who: &str, key: &str, hash: Vec<u8>) -> Result<Begin, 
     let (who, key, now) = (who.to_owned(), key.to_owned(), app.clock().now());
     app.db()
         .housekeeping(move |tx| {
-            let mine = params![who.as_str(), key.as_str(), hash.clone(), now, now.minus(KEPT), now.minus(ABANDONED)];
+            let mine =
+                params![who.as_str(), key.as_str(), hash.clone(), now, now.minus(KEPT), now.minus(ABANDONED)];
             if tx.execute(&BEGIN, mine)? == 1 {
                 return Ok::<_, Problem>(Begin::First);
             }
@@ -140,13 +143,8 @@ async fn remember(app: &App, who: String, key: String, response: Response) -> Re
             if again {
                 tx.execute(&ABANDON, params![who.as_str(), key.as_str()])?;
             } else {
-                let row = params![
-                    who.as_str(),
-                    key.as_str(),
-                    status.as_u16(),
-                    content_type.as_str(),
-                    kept.clone()
-                ];
+                let row =
+                    params![who.as_str(), key.as_str(), status.as_u16(), content_type.as_str(), kept.clone()];
                 tx.execute(&END, row)?;
             }
             Ok::<_, DbError>(())

@@ -9,9 +9,9 @@ use axum::http::{HeaderMap, HeaderValue};
 
 use crate::app::App;
 use crate::time::Timestamp;
+use crate::web::Problem;
 use crate::web::access::Principal;
 use crate::web::routes::{Limit, RouteInfo};
-use crate::web::Problem;
 
 /// Requests per minute, and how many may come at once.
 struct Rate {
@@ -104,7 +104,11 @@ pub(super) fn check(
     if bucket.tokens < 1.0 {
         let wait = (1.0 - bucket.tokens) * 60.0 / f64::from(rate.per_minute);
         metrics::counter!("bailiwick_rate_limited_total", "class" => rate.name).increment(1);
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a few seconds, rounded up")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a few seconds, rounded up"
+        )]
         return Err(Problem::too_many(wait.ceil().max(1.0) as u64));
     }
     bucket.tokens -= 1.0;

@@ -41,7 +41,11 @@ impl Audit {
                 let page = client.get(&format!("{base}/events?limit=50")).await?;
                 Ok::<Value, CliError>(page["items"].clone())
             };
-            return with_client(&target, work, &["sequence", "at", "action", "actor_kind", "target_kind", "target_id"]);
+            return with_client(
+                &target,
+                work,
+                &["sequence", "at", "action", "actor_kind", "target_kind", "target_id"],
+            );
         };
         let answer = block_on(async {
             let client = Client::open(&target).await?;
@@ -58,7 +62,8 @@ impl Audit {
 
 /// Writes beside the file first, so that a full disk leaves no half of one.
 fn write_whole(path: &std::path::Path, bytes: &[u8]) -> Result<(), CliError> {
-    let failed = |error: std::io::Error| CliError::Failed(format!("cannot write `{}`: {error}", path.display()));
+    let failed =
+        |error: std::io::Error| CliError::Failed(format!("cannot write `{}`: {error}", path.display()));
     let beside = path.with_extension("part");
     let mut file = std::fs::File::create(&beside).map_err(failed)?;
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(failed)?;

@@ -89,9 +89,12 @@ impl People {
         let work = async |client: &Client| match command {
             PeopleCommand::List => client.all(&format!("{base}/people")).await.map(Value::Array),
             PeopleCommand::Import { file, dry_run } => {
-                let csv = std::fs::read_to_string(&file)
-                    .map_err(|error| CliError::Failed(format!("cannot read `{}`: {error}", file.display())))?;
-                client.post(&format!("{base}/people/imports"), json!({ "csv": csv, "dry_run": dry_run })).await
+                let csv = std::fs::read_to_string(&file).map_err(|error| {
+                    CliError::Failed(format!("cannot read `{}`: {error}", file.display()))
+                })?;
+                client
+                    .post(&format!("{base}/people/imports"), json!({ "csv": csv, "dry_run": dry_run }))
+                    .await
             }
         };
         with_client(&target, work, &["email", "name", "role", "state", "source"])

@@ -59,7 +59,8 @@ async fn people(story: &mut Story<'_>, owner: &mut Client, ann: AccountId) {
     story.did("people.remove", done).await;
     let cem = story.kit.member("harbor", "cem@harbor.example", Role::Member).await;
     story.aside().await;
-    let done = owner.submit(&format!("{PAGES}/people/{cem}/remove"), &[("confirm", "cem@harbor.example")]).await;
+    let done =
+        owner.submit(&format!("{PAGES}/people/{cem}/remove"), &[("confirm", "cem@harbor.example")]).await;
     story.did("people.remove_form", done).await;
     let csv = "email,name\ndia@harbor.example,Dia\n";
     let done = owner.post(&format!("{API}/people/imports"), json!({ "csv": csv, "dry_run": false })).await;
@@ -108,7 +109,7 @@ async fn invitations(story: &mut Story<'_>, owner: &mut Client) {
     story.kit.advance(platform::time::HOUR);
     let done = owner.submit(&format!("{PAGES}/invitations/{fay}/resend"), &[]).await;
     story.did("invitation.resend_form", done).await;
-    let link = story.mailed_link("fay@outside.example").await;
+    let link = story.mailed_link("fay@outside.example", "/invitations/").await;
     let guest = story.kit.account("fay@outside.example").await;
     let mut guest = story.kit.browser_of(guest).await;
     story.aside().await;
@@ -120,7 +121,7 @@ async fn invitations(story: &mut Story<'_>, owner: &mut Client) {
     let fields = [("email", "gus@outside.example"), ("role", "member")];
     let made = owner.submit(&format!("{PAGES}/invitations/new"), &fields).await;
     story.did("invitation.create_form", made).await;
-    let link = story.mailed_link("gus@outside.example").await;
+    let link = story.mailed_link("gus@outside.example", "/invitations/").await;
     let guest = story.kit.account("gus@outside.example").await;
     let mut guest = story.kit.browser_of(guest).await;
     story.aside().await;
@@ -128,11 +129,13 @@ async fn invitations(story: &mut Story<'_>, owner: &mut Client) {
     let done = guest.submit(&link, &[]).await;
     story.did("invitation.accept_form", done).await;
 
-    let made = owner.post(&all, json!({ "email": "hal@outside.example", "role": "member" })).await.expect(201);
+    let made =
+        owner.post(&all, json!({ "email": "hal@outside.example", "role": "member" })).await.expect(201);
     story.aside().await;
     let done = owner.delete(&format!("{all}/{}", id(&made))).await;
     story.did("invitation.revoke", done).await;
-    let made = owner.post(&all, json!({ "email": "ida@outside.example", "role": "member" })).await.expect(201);
+    let made =
+        owner.post(&all, json!({ "email": "ida@outside.example", "role": "member" })).await.expect(201);
     story.aside().await;
     let done = owner.submit(&format!("{PAGES}/invitations/{}/revoke", id(&made)), &[]).await;
     story.did("invitation.revoke_form", done).await;
@@ -166,7 +169,8 @@ async fn policies(story: &mut Story<'_>, owner: &mut Client) {
     story.did("policy.undo", done).await;
     let rules = owner.get(&path).await.expect(200).json();
     let text = |name: &str| rules["rules"][name].to_string();
-    let texts = ["password_min_score", "password_reuse_history", "session_idle_minutes", "session_absolute_hours"];
+    let texts =
+        ["password_min_score", "password_reuse_history", "session_idle_minutes", "session_absolute_hours"];
     let mut fields: Vec<(&str, String)> = texts.iter().map(|name| (*name, text(name))).collect();
     fields.push(("password_min_length", "18".to_owned()));
     fields.push(("version", rules["version"].to_string()));
@@ -255,7 +259,7 @@ async fn contacts(story: &mut Story<'_>, owner: &mut Client) {
     let person = |name: &str, email: &str| json!({ "name": name, "email": email, "role": "security" });
     let made = owner.post(&all, person("Ann Lee", "ann.lee@harbor.example")).await;
     let one = id(&story.did("breach_contact.add", made).await);
-    let link = story.mailed_link("ann.lee@harbor.example").await;
+    let link = story.mailed_link("ann.lee@harbor.example", "/contacts/confirm/").await;
     let mut contact = story.kit.nobody();
     contact.get(&link).await.expect(200);
     let done = contact.submit(&link, &[]).await;
@@ -354,7 +358,8 @@ async fn audit_log(story: &mut Story<'_>, owner: &mut Client) {
 }
 
 async fn provider(story: &mut Story<'_>, staff: &mut Client) {
-    let made = staff.post("/api/v1/provider/accounts", json!({ "email": "zoe@pier.example", "name": "Zoe" })).await;
+    let made =
+        staff.post("/api/v1/provider/accounts", json!({ "email": "zoe@pier.example", "name": "Zoe" })).await;
     story.did("account.create", made).await;
     let done = staff.post("/api/v1/provider/domains/recheck", json!({ "accept_losses": false })).await;
     story.did("domain.recheck", done).await;

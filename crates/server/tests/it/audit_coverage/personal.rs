@@ -38,7 +38,8 @@ pub(super) async fn tell(story: &mut Story<'_>) {
 async fn set_up(story: &mut Story<'_>) {
     let kit = story.kit;
     let ctx = kit.ctx();
-    let token = kit.app.db().housekeeping(move |tx| users::set_up::create_link(&ctx, tx)).await.expect("a link");
+    let token =
+        kit.app.db().housekeeping(move |tx| users::set_up::create_link(&ctx, tx)).await.expect("a link");
     let path = format!("/setup/{}", token.text());
     let mut browser = kit.nobody();
     browser.get(&path).await.expect(200);
@@ -60,7 +61,7 @@ async fn sign_up(story: &mut Story<'_>) {
     browser.get("/sign-up").await.expect(200);
     let asked = browser.submit("/sign-up", &[("email", MARA)]).await;
     story.did("sign_up.request", asked).await;
-    let link = story.mailed_link(MARA).await;
+    let link = story.mailed_link(MARA, "/sign-up/").await;
     browser.get(&link).await.expect(200);
     let done = browser.submit(&link, &[("name", "Mara Lind"), ("password", PASSWORD)]).await;
     story.did("sign_up.finish", done).await;
@@ -138,7 +139,7 @@ async fn passwords(story: &mut Story<'_>) {
     forgetful.get("/recover").await.expect(200);
     let asked = forgetful.submit("/recover", &[("email", MARA)]).await;
     story.did("recovery.request", asked).await;
-    let link = story.mailed_link(MARA).await;
+    let link = story.mailed_link(MARA, "/recover/").await;
     forgetful.get(&link).await.expect(200);
     let done = forgetful.submit(&link, &[("password", "four red foxes along the fence")]).await;
     story.did("recovery.finish", done).await;
@@ -147,7 +148,8 @@ async fn passwords(story: &mut Story<'_>) {
 async fn founding(story: &mut Story<'_>) {
     let mut mara = sign_in(story.kit, "four red foxes along the fence").await;
     story.aside().await;
-    let made = mara.post("/api/v1/organizations", json!({ "name": "Harbor Logistics", "slug": "harbor" })).await;
+    let made =
+        mara.post("/api/v1/organizations", json!({ "name": "Harbor Logistics", "slug": "harbor" })).await;
     story.did("organization.create", made).await;
     mara.get("/organizations/new").await.expect(200);
     let made = mara.submit("/organizations/new", &[("name", "Quay"), ("slug", "quay")]).await;
