@@ -170,6 +170,7 @@ pub(crate) struct NewAccount {
 }
 
 #[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = CreatedAccount)]
 pub(crate) struct CreatedView {
     id: String,
     email: String,

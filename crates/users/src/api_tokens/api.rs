@@ -89,6 +89,7 @@ impl TokenView {
 
 /// A new token with its secret.
 #[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = CreatedToken)]
 pub struct CreatedView {
     #[serde(flatten)]
     pub token: TokenView,

@@ -114,6 +114,7 @@ pub struct RecordView {
 
 /// How the domain was proved last.
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+#[schema(as = DomainProof)]
 pub struct ProofView {
     /// `dns_txt` or `https_file`.
     pub method: String,

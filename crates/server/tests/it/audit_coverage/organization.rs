@@ -266,6 +266,7 @@ async fn contacts(story: &mut Story<'_>, owner: &mut Client) {
     story.did("breach_contact.confirm_form", done).await;
     let done = owner.put(&format!("{all}/{one}"), person("Ann Leeds", "ann.lee@harbor.example")).await;
     story.did("breach_contact.change", done).await;
+    story.kit.advance(platform::time::HOUR);
     let done = owner.post(&format!("{all}/{one}/ask"), json!({})).await;
     story.did("breach_contact.ask", done).await;
     let done = owner.delete(&format!("{all}/{one}")).await;
@@ -280,6 +281,7 @@ async fn contacts(story: &mut Story<'_>, owner: &mut Client) {
     let fields = [("name", "Bea Moor"), ("email", "bea@harbor.example"), ("role", "legal")];
     let done = owner.submit(&format!("{page}/{two}"), &fields).await;
     story.did("breach_contact.change_form", done).await;
+    story.kit.advance(platform::time::HOUR);
     let done = owner.submit(&format!("{page}/{two}/ask"), &[]).await;
     story.did("breach_contact.ask_form", done).await;
     let done = owner.submit(&format!("{page}/{two}/remove"), &[]).await;
