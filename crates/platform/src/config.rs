@@ -1,4 +1,4 @@
-//! The configuration of an installation: one table of settings ([`settings`]), four sources, one typed [`Config`].
+//! The configuration of an installation: one table of settings ([`settings()`]), four sources, one typed [`Config`].
 //!
 //! What it promises: a value is default < file < environment < option; everything that is wrong is reported at once,
 //! each in one sentence with the cure; a key that does not exist is an error, never silently nothing; a secret value
