@@ -1,8 +1,8 @@
 //! The matrix: who answers for what between the provider and an organization, and whether it holds right now.
 //!
 //! Start reading at [`rows`] (the duties) and [`states`] (what a cell can say and on what ground): both are pure. Then
-//! [`engine`] (what keeps cells true), [`cells`] and [`history`] (where they are kept), [`matrix`] (how they are shown),
-//! [`drills`], [`attestations`] and [`overview`] (the provider's view).
+//! [`engine`] (what keeps cells true), [`cells`] and [`history`] (where they are kept), [`matrix`] and
+//! [`duties`] (how they are shown), [`drills`], [`attestations`] and [`overview`] (the provider's view).
 
 use platform::Area;
 use platform::access::Permission;
@@ -12,6 +12,7 @@ use platform::web::routes::Routes;
 pub mod attestations;
 pub mod cells;
 pub mod drills;
+pub mod duties;
 pub mod engine;
 pub mod history;
 pub mod matrix;
@@ -41,6 +42,7 @@ fn routes() -> Routes {
     Routes::new()
         .merge(matrix::api::routes())
         .merge(matrix::pages::routes())
+        .merge(duties::pages::routes())
         .merge(history::api::routes())
         .merge(history::pages::routes())
         .merge(attestations::api::routes())

@@ -13,8 +13,8 @@ use platform::web::ui::{Pager, Shell, State as Shown};
 use serde::Deserialize;
 
 use super::Entry;
+use crate::duties::pages::EntryLine;
 use crate::matrix::api::READ;
-use crate::matrix::pages::EntryLine;
 
 pub(crate) const CHANGES: &str = "/o/{organization}/changes";
 const LIMIT: u32 = 50;
