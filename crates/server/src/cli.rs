@@ -16,7 +16,7 @@ mod output;
 mod serve;
 mod verify;
 
-pub use client::Client;
+pub use client::{Client, operator};
 
 #[derive(Parser)]
 #[command(
