@@ -2,7 +2,7 @@
 //! figures over them.
 //!
 //! Cells whose control is not built are not stored for each organization: they are the same for everybody and follow
-//! from the table of rows ([`assemble`] computes them). Everything else was evaluated by the engine.
+//! from the table of rows (`assemble` computes them). Everything else was evaluated by the engine.
 
 use platform::db::{DbError, ReadTx};
 use platform::evidence::{ReadFacts, Side};

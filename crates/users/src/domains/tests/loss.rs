@@ -168,7 +168,7 @@ async fn giving_up_a_domain_in_doubt_counts_as_losing_it() {
         let frozen = async |kit: &Kit| {
             let read = move |tx: &mut platform::db::ReadTx| {
                 let account = principals::account(tx, ann)?.expect("an account");
-                super::is_frozen(tx, &account)
+                crate::domains::is_frozen(tx, &account)
             };
             kit.app.db().read(read).await.unwrap()
         };
