@@ -16,7 +16,7 @@ export async function startBailiwick({ args = [], env = {}, ready_ms = 60_000 } 
   const folder = temporaryFolder("server");
   const port = await freePort();
   const data = join(folder.path, "data");
-  const server = { port, data, folder: folder.path, url: `http://127.0.0.1:${port}` };
+  const server = { port, data, folder: folder.path, url: `http://localhost:${port}` };
   let program;
 
   server.start = async () => {
