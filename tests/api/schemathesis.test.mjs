@@ -24,7 +24,8 @@ const PROVIDER = `${OWN},provider.read,provider.manage`;
 
 async function token(server, organization, scopes) {
   const made = await server.cli("token", "create", "--organization", organization, "--scopes", scopes, "--expires", "1d", "--json");
-  return made.token;
+  assert.match(made.secret, /^bwk_/);
+  return made.secret;
 }
 
 // Runs schemathesis; resolves to its output and the cases of its JUnit report.

@@ -153,12 +153,19 @@ async fn write(
     }
 }
 
+/// When a life ends.
+struct Death {
+    after: Duration,
+    /// Counted from the first acknowledgement, or else from the first request.
+    answered: bool,
+}
+
 /// One life of the server: writers come, the server dies under them. Gives what it acknowledged.
 async fn live_and_die(
     place: &Installation,
     program: &mut Program,
     next: &Arc<AtomicU64>,
-    after: Duration,
+    death: Death,
 ) -> Told {
     let told = Arc::new(Mutex::new(Told::default()));
     let stop = Arc::new(AtomicBool::new(false));
@@ -174,7 +181,14 @@ async fn live_and_die(
         ));
     }
     // real time: a process is killed at some moment of its work, which only the real clock can choose.
-    tokio::time::sleep(after).await;
+    let none = || told.lock().expect("told").acknowledged.is_empty();
+    let mut looks = 0;
+    while death.answered && none() {
+        looks += 1;
+        assert!(looks < 20_000, "nothing was ever acknowledged: {}", program.stderr());
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    tokio::time::sleep(death.after).await;
     program.kill();
     stop.store(true, Ordering::Relaxed);
     while let Some(ended) = writers.join_next().await {
@@ -190,8 +204,8 @@ async fn kill_many_times(mut place: Installation, engine: &str) {
     let (mut all, mut asked) = (BTreeSet::new(), 0);
     let mut starts = Vec::new();
     for kill in 1..=kills {
-        let told =
-            live_and_die(&place, &mut program, &next, Duration::from_millis(20 + dice.below(280))).await;
+        let death = Death { answered: dice.below(4) > 0, after: Duration::from_millis(dice.below(300)) };
+        let told = live_and_die(&place, &mut program, &next, death).await;
         asked += told.asked;
         program = place.start();
         // Some die while they start.
