@@ -12,8 +12,8 @@
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use lettre::message::header::{HeaderName, HeaderValue};
-use lettre::message::{Mailbox, MultiPart};
+use lettre::message::header::{ContentTransferEncoding, HeaderName, HeaderValue};
+use lettre::message::{Body, Mailbox, MultiPart};
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
@@ -110,7 +110,11 @@ impl Mailer {
 /// The sender, with the provider's name unless the setting gives another.
 fn sender(config: &Config) -> Result<Mailbox, MailError> {
     let bad = |_| MailError::permanent("`mail_from` is no mail address: write `Name <name@example.com>`");
-    let mut from: Mailbox = config.mail_from.parse().map_err(bad)?;
+    // The parser of mailboxes does not know addresses at an IP (`no-reply@[127.0.0.1]`), that of addresses does.
+    let mut from = match config.mail_from.parse::<lettre::Address>() {
+        Ok(address) => Mailbox::new(None, address),
+        Err(_) => config.mail_from.parse::<Mailbox>().map_err(bad)?,
+    };
     if from.name.is_none() {
         from.name = Some(one_line(&config.provider_name));
     }
@@ -148,9 +152,21 @@ fn build(from: &Mailbox, message: &Message, stamp: Stamp) -> Result<lettre::Mess
         Some(html) => {
             builder.multipart(MultiPart::alternative_plain_html(message.text.clone(), html.clone()))
         }
-        None => builder.header(lettre::message::header::ContentType::TEXT_PLAIN).body(message.text.clone()),
+        None => builder.header(lettre::message::header::ContentType::TEXT_PLAIN).body(plain(&message.text)),
     };
     built.map_err(|error| MailError::permanent(format!("cannot write the mail: {error}")))
+}
+
+/// ASCII in lines that RFC 5322 §2.1.1 allows is sent as it stands. The library would encode lines from 77 characters on
+/// and cut a link in two, which shows wherever somebody looks at the raw mail: in the folder of a trial, for one.
+fn plain(text: &str) -> Body {
+    const LINE_BYTES_MAX: usize = 998;
+    let printable = |line: &str| line.bytes().all(|byte| byte == b'\t' || (0x20..0x7f).contains(&byte));
+    if text.lines().all(|line| line.len() <= LINE_BYTES_MAX && printable(line)) {
+        let bytes = text.lines().collect::<Vec<_>>().join("\r\n") + "\r\n";
+        return Body::dangerous_pre_encoded(bytes.into_bytes(), ContentTransferEncoding::SevenBit);
+    }
+    Body::new(text.to_owned())
 }
 
 /// Headers are one line: whatever would break it becomes a space.

@@ -19,6 +19,13 @@ fn written(message: &Message) -> Result<String, MailError> {
     build(&from, message, stamp(1)).map(|built| String::from_utf8(built.formatted()).unwrap())
 }
 
+#[test]
+fn an_installation_without_a_name_sends_from_its_address() {
+    let from =
+        sender(&config(&[("provider_name", "Northwind"), ("public_url", "http://127.0.0.1:8480")])).unwrap();
+    assert_eq!(from.to_string(), "Northwind <no-reply@[127.0.0.1]>");
+}
+
 /// The header lines, folded ones joined.
 fn headers(mail: &str) -> Vec<String> {
     let head = mail.split("\r\n\r\n").next().unwrap().replace("\r\n ", " ");
@@ -40,6 +47,9 @@ fn a_mail_says_who_when_and_that_a_program_wrote_it() {
         assert!(headers.iter().any(|line| line == header), "{header} is not in {headers:#?}");
     }
     assert!(mail.contains("https://x.example/a?b=c"), "links stay whole: {mail}");
+    let long = format!("https://x.example/setup/{}", "a".repeat(200));
+    let mail = written(&Message::text("ann@example.com", "Hello", &format!("Open\n{long}\n"))).unwrap();
+    assert!(mail.contains(&format!("\r\nOpen\r\n{long}\r\n")), "long ones too: {mail}");
 }
 
 #[test]
