@@ -45,19 +45,20 @@ test("every command of the tutorial prints what the page shows, and the row is g
     new Promise((resolve) => {
       const env = { ...process.env, PATH: `${dirname(BINARY)}:${process.env.PATH}`, BAILIWICK_PUBLIC_URL: server.url };
       execFile("bash", ["-c", command], { cwd: server.folder, env }, (error, stdout, stderr) => {
-        resolve({ failed: error?.code, text: stdout + stderr });
+        resolve({ failed: error?.code, text: stderr + stdout });
       });
     });
-  // Until: a change shows in the matrix a moment after it.
   const follow = async ({ command, expected }) => {
     const wanted = pattern(expected.map(here));
-    let last;
-    await until(`\`${command}\` to print\n${expected.join("\n")}`, async () => {
-      last = await shell(here(command));
-      return last.failed === undefined && wanted.test(last.text) && last;
-    }, { timeout_ms: 10_000, every_ms: 250 }).catch((error) => assert.fail(`${error.message}\nbut:\n${last?.text}`));
+    const right = (said) => said.failed === undefined && wanted.test(said.text);
+    let said = await shell(here(command));
+    // What follows from a change (a cell, a mail) shows a moment after it; the reader is slower than this test.
+    if (/^(bailiwick matrix|grep) /.test(command)) {
+      await until(command, async () => right((said = await shell(here(command))))).catch(() => undefined);
+    }
+    assert.ok(right(said), `\`${command}\` should print\n${expected.join("\n")}\nbut prints\n${said.text}`);
     t.diagnostic(command);
-    return last.text;
+    return said.text;
   };
 
   const [run, ...rest] = steps;
