@@ -45,6 +45,10 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
             )
             .detail("this takes `Content-Type: application/json`"));
         }
+        // Serde reads a list as a struct, member by member in the order they were declared: nobody means that.
+        if bytes.trim_ascii_start().starts_with(b"[") {
+            return Err(Problem::invalid("the body is a list: send an object, such as `{\"name\": …}`"));
+        }
         match serde_json::from_slice(&bytes) {
             Ok(value) => Ok(Self(value)),
             Err(error) if error.is_data() => Err(Problem::invalid(error)),

@@ -159,7 +159,23 @@ async fn an_idempotency_key_gives_the_first_answer_again() {
             assert_eq!(first.body, again.body);
             assert_eq!(again.header("idempotency-replayed"), Some("true"));
             keyed.post(LIST, json!({"a": 2})).await.expect(422);
+            for wrong in ["a b", &"x".repeat(129)] {
+                owner.clone().with_header("idempotency-key", wrong).post(LIST, json!({})).await.expect(400);
+            }
             assert_eq!(count(kit).await, 1);
+        },
+        &[&GUARDED],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_list_is_no_object_whose_members_have_lost_their_names() {
+    both(
+        async |kit| {
+            let mut owner = kit.owner_of("harbor").await;
+            owner.post(LIST, json!([null, null])).await.expect(422);
+            assert_eq!(count(kit).await, 0);
         },
         &[&GUARDED],
     )

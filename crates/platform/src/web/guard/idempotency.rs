@@ -63,7 +63,9 @@ where
     let key = key
         .to_str()
         .ok()
-        .filter(|key| !key.is_empty() && key.len() <= KEY_BYTES_MAX)
+        .filter(|key| {
+            !key.is_empty() && key.len() <= KEY_BYTES_MAX && key.bytes().all(|byte| byte.is_ascii_graphic())
+        })
         .ok_or_else(|| Problem::malformed("`Idempotency-Key` takes 1 to 128 visible ASCII characters"))?
         .to_owned();
     let who = format!("{}:{}", principal.actor.kind(), principal.actor.id());
