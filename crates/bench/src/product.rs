@@ -76,8 +76,7 @@ impl Server {
             pause(Duration::from_millis(1));
         }
         let said = std::fs::read_to_string(log).unwrap_or_default();
-        let last = said.lines().last().unwrap_or("it said nothing").to_owned();
-        Err(BenchError::Program { program: "bailiwick serve".to_owned(), why: last })
+        Err(BenchError::Program { program: "bailiwick serve".to_owned(), why: reason(&said).to_owned() })
     }
 
     pub fn pid(&self) -> u32 {
@@ -111,6 +110,18 @@ impl Drop for Server {
     }
 }
 
+/// Why a server ended, of what it wrote: its last error or panic, else its last line.
+fn reason(log: &str) -> &str {
+    let lines: Vec<&str> = log.lines().collect();
+    let told = lines.iter().enumerate().rev().find_map(|(index, line)| {
+        if line.contains("panicked at") {
+            return lines.get(index + 1).copied();
+        }
+        line.starts_with("error:").then_some(*line)
+    });
+    told.or(lines.last().copied()).unwrap_or("it said nothing")
+}
+
 /// Another program can take it in between; the server then says so and the line fails.
 fn free_port() -> Result<u16> {
     let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
@@ -131,6 +142,17 @@ pub fn server_ms(response: &Response) -> Result<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_server_that_ended_says_why() {
+        assert_eq!(reason("INFO a\nerror: no port\nINFO b"), "error: no port");
+        assert_eq!(
+            reason("thread 'main' panicked at x.rs:1:\ntwo routes\nstack backtrace:\n 0: f"),
+            "two routes"
+        );
+        assert_eq!(reason("INFO a"), "INFO a");
+        assert_eq!(reason(""), "it said nothing");
+    }
 
     #[test]
     fn the_servers_time_is_read_from_its_header() {
