@@ -15,6 +15,10 @@ const EXAMPLES = process.env.BAILIWICK_API_EXAMPLES ?? "20";
 // The same requests every time: a failure found once is found again.
 const SEED = "20260423";
 
+// A request can fit its schema and still break a rule that no schema says (the name is taken, one field's
+// range hangs on another): a 400, 412 or 422 that says so is right. What does not fit is never accepted.
+const CHECKS = 'positive_data_acceptance.expected-statuses = ["2xx", "3xx", "400", "401", "403", "404", "409", "412", "422", "429"]';
+
 const OWN = [
   "responsibilities.read,responsibilities.manage,people.read,people.manage,domains.read,domains.manage",
   "policies.read,policies.manage,contacts.read,contacts.manage,audit.read,tokens.read,tokens.manage",
@@ -24,7 +28,10 @@ const PROVIDER = `${OWN},provider.read,provider.manage`;
 
 async function token(server, organization, scopes) {
   const made = await server.cli("token", "create", "--organization", organization, "--scopes", scopes, "--expires", "1d", "--json");
-  assert.match(made.secret, /^bwk_/);
+  // A token that does not work would make every answer a 401, and the test green.
+  const headers = { Authorization: `Bearer ${made.secret}` };
+  const own = await fetch(`${server.url}/api/v1/organizations/${organization}`, { headers });
+  assert.equal(own.status, 200, await own.text());
   return made.secret;
 }
 
@@ -33,11 +40,11 @@ function attack(server, name, bearer, parameters) {
   const config = join(server.folder, `${name}.toml`);
   const report = join(server.folder, `${name}.xml`);
   const fixed = Object.entries(parameters).map(([key, value]) => `"path.${key}" = ${JSON.stringify(value)}\n`);
-  writeFileSync(config, `[parameters]\n${fixed.join("")}`);
+  writeFileSync(config, `[parameters]\n${fixed.join("")}\n[checks]\n${CHECKS}\n`);
   const args = [
     ["--config-file", config, "--no-color", "run", `${server.url}/openapi.json`, "--url", server.url],
     ["--header", `Authorization: Bearer ${bearer}`, "--max-examples", EXAMPLES, "--seed", SEED],
-    ["--generation-database", "none", "--workers", "2", "--request-timeout", "10", "--continue-on-failure"],
+    ["--generation-database", "none", "--workers", "1", "--request-timeout", "10", "--continue-on-failure"],
     ["--report", "junit", "--report-junit-path", report],
   ].flat();
   return new Promise((resolve, reject) => {
@@ -70,7 +77,9 @@ async function judge(t, server, run) {
   const { paths } = await (await fetch(`${server.url}/openapi.json`)).json();
   const promised = Object.values(paths).flatMap((path) => Object.keys(path)).length;
   assert.ok(promised > 0, "openapi.json promises nothing");
-  assert.equal(run.cases.length, promised, "every operation was tried");
+  // Beside one case for each operation the report has one for the chains of operations.
+  const operations = run.cases.filter(({ name }) => name !== "Stateful tests");
+  assert.equal(operations.length, promised, "every operation was tried");
   assert.equal(run.code, 0, run.output);
 }
 
