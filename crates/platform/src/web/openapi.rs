@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::app::App;
 
-use super::routes::{Document, Openness, RouteInfo, RouteKind};
+use super::routes::{Document, Openness, RouteInfo, RouteKind, Values};
 
 /// `/openapi.json`.
 pub fn document(app: &App) -> Value {
@@ -48,10 +48,8 @@ fn operation(area: &str, info: &RouteInfo, schemas: &mut BTreeMap<String, Value>
     operation.insert("summary".to_owned(), json!(info.summary));
     let mut parameters = path_parameters(info.path);
     parameters.extend(info.query.iter().map(|parameter| {
-        let schema =
-            if parameter.integer { json!({ "type": "integer" }) } else { json!({ "type": "string" }) };
-        json!({ "name": parameter.name, "in": "query", "required": false,
-            "description": parameter.description, "schema": schema })
+        json!({ "name": parameter.name, "in": "query", "required": parameter.required,
+            "description": parameter.description, "schema": schema_of(parameter.values) })
     }));
     if info.method == super::Method::POST && info.openness != Openness::Public {
         parameters.push(json!({ "name": "Idempotency-Key", "in": "header", "required": false,
@@ -73,6 +71,14 @@ fn operation(area: &str, info: &RouteInfo, schemas: &mut BTreeMap<String, Value>
         operation.insert("x-permission".to_owned(), json!(permission.as_str()));
     }
     Value::Object(operation)
+}
+
+fn schema_of(values: Values) -> Value {
+    match values {
+        Values::Text => json!({ "type": "string" }),
+        Values::Id => json!({ "type": "string", "format": "uuid" }),
+        Values::Integer { min, max } => json!({ "type": "integer", "minimum": min, "maximum": max }),
+    }
 }
 
 fn path_parameters(path: &str) -> Vec<Value> {

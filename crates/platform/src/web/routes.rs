@@ -9,6 +9,8 @@ use utoipa::openapi::{RefOr, Schema};
 use crate::access::Permission;
 use crate::app::App;
 
+use super::pagination::LIMIT_MAX;
+
 pub use axum::http::Method;
 
 /// Who may call a route.
@@ -110,8 +112,20 @@ pub struct Document {
 pub struct QueryParameter {
     pub name: &'static str,
     pub description: &'static str,
-    pub integer: bool,
+    pub values: Values,
+    pub required: bool,
 }
+
+/// What a query parameter may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Values {
+    Text,
+    Id,
+    Integer { min: u64, max: u64 },
+}
+
+/// The largest integer that every JSON reader keeps exact (RFC 8259 §6).
+const INTEGER_MAX: u64 = (1 << 53) - 1;
 
 fn document<T: utoipa::ToSchema + utoipa::PartialSchema>() -> Document {
     let mut others = Vec::new();
@@ -276,22 +290,43 @@ impl Route {
     }
 
     #[must_use]
-    pub fn query(mut self, name: &'static str, description: &'static str) -> Self {
-        self.info.query.push(QueryParameter { name, description, integer: false });
-        self
+    pub fn query(self, name: &'static str, description: &'static str) -> Self {
+        self.parameter(name, description, Values::Text)
     }
 
     #[must_use]
-    pub fn query_integer(mut self, name: &'static str, description: &'static str) -> Self {
-        self.info.query.push(QueryParameter { name, description, integer: true });
+    pub fn query_id(self, name: &'static str, description: &'static str) -> Self {
+        self.parameter(name, description, Values::Id)
+    }
+
+    #[must_use]
+    pub fn query_integer(self, name: &'static str, description: &'static str) -> Self {
+        self.parameter(name, description, Values::Integer { min: 0, max: INTEGER_MAX })
+    }
+
+    fn parameter(mut self, name: &'static str, description: &'static str, values: Values) -> Self {
+        self.info.query.push(QueryParameter { name, description, values, required: false });
+        self
+    }
+
+    /// The query parameter declared last must be there.
+    #[must_use]
+    pub fn required(mut self) -> Self {
+        if let Some(last) = self.info.query.last_mut() {
+            last.required = true;
+        }
         self
     }
 
     /// `cursor` and `limit`, as every list takes them.
     #[must_use]
     pub fn paged(self) -> Self {
-        self.query("cursor", "where to go on: `next_cursor` of the page before")
-            .query_integer("limit", "how many, 1 to 200; 50 when not said")
+        let limit = Values::Integer { min: 1, max: LIMIT_MAX.into() };
+        self.query("cursor", "where to go on: `next_cursor` of the page before").parameter(
+            "limit",
+            "how many, 1 to 200; 50 when not said",
+            limit,
+        )
     }
 }
 

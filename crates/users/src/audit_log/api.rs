@@ -69,6 +69,7 @@ pub(crate) fn routes() -> Routes {
             )
             .summary("Proof that the ledger only grew between two sizes (RFC 6962)")
             .query_integer("from", "the earlier size")
+            .required()
             .query_integer("to", "the later size; the size now when not said")
             .gives::<ConsistencyView>(200),
         )

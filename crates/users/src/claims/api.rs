@@ -60,7 +60,7 @@ pub(crate) fn routes() -> Routes {
             routes::get("/api/v1/organizations/{organization}/claims", "claim.list", READ, list)
                 .summary("Claims of an organization, the newest first")
                 .paged()
-                .query("domain", "id of a domain")
+                .query_id("domain", "id of a domain")
                 .gives::<Page<ClaimView>>(200),
         )
         .add(

@@ -60,7 +60,8 @@ pub(crate) fn routes() -> Routes {
                 explain,
             )
             .summary("Which organization sets what for one person")
-            .query("account", "the person's account id")
+            .query_id("account", "the person's account id")
+            .required()
             .gives::<Explanation>(200),
         )
 }
