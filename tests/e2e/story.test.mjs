@@ -202,7 +202,7 @@ test(`${ACCOUNTS} accounts are claimed after a look at whom that touches; each g
     const { items } = await story.api.get(`/api/v1/organizations/${SLUG}/claims`);
     return items[0]?.state === "done" && items[0];
   }, { timeout_ms: 30_000 });
-  assert.equal(claimed.tally?.claimed ?? claimed.claimed, ACCOUNTS);
+  assert.equal(claimed.accounts.claimed, ACCOUNTS);
   const told = await until("a notice to everybody", () => {
     const notices = smtp.messages.filter((m) => /now manages your account/.test(m.headers.subject));
     return notices.length >= ACCOUNTS && notices;

@@ -134,7 +134,14 @@ fn verified(tx: &mut ReadTx, organization: OrganizationId, _now: Timestamp) -> R
         "company_domains_verified",
         u64::try_from(covered).unwrap_or(u64::MAX),
         u64::try_from(used.len()).unwrap_or(u64::MAX),
-        format!("{covered} of {} company mail domains in use are verified", used.len()),
+        match (used.len(), sure.len()) {
+            (0, 0) => format!("no company mail domain has {COMPANY_PEOPLE_MIN} or more people here"),
+            (0, 1) => format!("{} is verified", sure[0]),
+            (0, count) => format!("{count} domains are verified"),
+            (1, _) if covered == 1 => "the company mail domain in use is verified".to_owned(),
+            (1, _) => "the company mail domain in use is not verified".to_owned(),
+            (count, _) => format!("{covered} of {count} company mail domains in use are verified"),
+        },
     );
     let listed = |fact: &'static str, items: Vec<String>, words: &str| {
         let sentence =

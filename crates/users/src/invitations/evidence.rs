@@ -22,8 +22,11 @@ fn evaluate(tx: &mut ReadTx, organization: OrganizationId, now: Timestamp) -> Re
     let slug = principals::organization(tx, organization)?.map(|found| found.slug).unwrap_or_default();
     let page = format!("/o/{slug}/invitations");
     let people = principals::count_members(tx, organization)?;
-    let members =
-        Fact::count("members", people, format!("{people} people have access, each by a decision on record"));
+    let members = match people {
+        1 => "one person has access, by a decision on record".to_owned(),
+        _ => format!("{people} people have access, each by a decision on record"),
+    };
+    let members = Fact::count("members", people, members);
     let Some((oldest, waiting)) = super::oldest_pending(tx, organization, now)? else {
         let none = Fact::count("invitations_waiting", 0, "no invitation waits");
         return Ok(Finding::met("every way in was decided by somebody of yours")
