@@ -8,8 +8,9 @@ use crate::source::{Source, words};
 /// Written in two halves, so that this file may say them.
 const REMINDERS: [&str; 2] = [concat!("FIX", "ME"), concat!("XX", "X")];
 const UNFINISHED: [&str; 2] = ["todo!", "unimplemented!"];
-/// A wait for real time that nothing can replace says so: the line, or the one above, has this comment.
+/// A wait for real time that nothing can replace says why, in a comment that starts so, at most this far above.
 const REAL_TIME: &str = "real time:";
+const EXCUSED_LINES: usize = 8;
 
 const REMINDER: &str = "a reminder in place of the work; do it, or file an issue";
 const UNWRAP: &str = "`.unwrap()` outside tests; return an error, or `.expect(…)` under an `#[expect]` that says why it cannot fail";
@@ -54,7 +55,10 @@ fn check_rust(file: &File, source: &Source, found: &mut Vec<Finding>) {
         // The test kit is where waiting is written: it looks again and again until a deadline.
         let kit = file.path.starts_with("crates/testkit/");
         let sleeps = !kit && words(code, "sleep").any(|at| code[at..].starts_with("sleep("));
-        if sleeps && source.is_test(line) && !excused.iter().any(|at| line == *at || line == at + 1) {
+        if sleeps
+            && source.is_test(line)
+            && !excused.iter().any(|at| (*at..=at + EXCUSED_LINES).contains(&line))
+        {
             say(line, SLEEP);
         }
     }
@@ -125,6 +129,8 @@ mod tests {
             lines("crates/a/tests/x.rs", "fn t() {\n // real time: the kernel's own\n sleep(d);\n}"),
             NONE
         );
+        let far = format!("// real time: once\n{}fn t() {{ sleep(d); }}", "\n".repeat(EXCUSED_LINES));
+        assert_eq!(lines("crates/a/tests/x.rs", &far), [EXCUSED_LINES + 2]);
         assert_eq!(lines("crates/testkit/src/program.rs", "fn t() { sleep(d); }"), NONE);
         assert_eq!(lines("tests/e2e/x.test.mjs", "await page.waitForTimeout(5);"), [1]);
         assert_eq!(lines("tests/kit/process.mjs", "setTimeout(f, 5);"), NONE);
