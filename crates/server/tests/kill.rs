@@ -180,14 +180,15 @@ async fn live_and_die(
             told.clone(),
         ));
     }
-    // real time: a process is killed at some moment of its work, which only the real clock can choose.
     let none = || told.lock().expect("told").acknowledged.is_empty();
     let mut looks = 0;
     while death.answered && none() {
         looks += 1;
         assert!(looks < 20_000, "nothing was ever acknowledged: {}", program.stderr());
+        // real time: another process works.
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
+    // real time: a process is killed at some moment of its work, which only the real clock can choose.
     tokio::time::sleep(death.after).await;
     program.kill();
     stop.store(true, Ordering::Relaxed);
