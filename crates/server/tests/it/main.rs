@@ -9,4 +9,5 @@ mod schema;
 mod secrecy;
 mod shared;
 mod statements;
+mod verify;
 mod walks;
