@@ -101,6 +101,7 @@ async function nextCheck(seconds) {
 
 test("an installation is set up by its one-time link", async () => {
   const { nora, server } = story;
+  await assert.rejects(signUp(server, story.smtp, ADA), /503|not-set-up/, "nobody gets an account before the provider");
   await nora.goto(await setUpLink(server));
   await look(nora, "01-set-up");
   await nora.getByLabel("Name of the provider").fill("Northwind Cloud");

@@ -212,7 +212,7 @@ pub fn clean(tx: &mut Tx, now: Timestamp) -> Result<u64, DbError> {
 pub(crate) fn provider_id(tx: &mut ReadTx) -> Result<OrganizationId, DbError> {
     match principals::provider(tx)? {
         Some(provider) => Ok(provider.id),
-        None => Err(DbError::Check("this installation is not set up".to_owned())),
+        None => Err(DbError::NotSetUp),
     }
 }
 

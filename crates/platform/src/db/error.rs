@@ -41,6 +41,8 @@ pub enum DbError {
     Panicked,
     #[error("the program is shutting down: try again in a moment")]
     Closed,
+    #[error("this installation is not set up yet: open the link that the program printed when it started")]
+    NotSetUp,
     #[error("the ledger of this organization is inconsistent: {0}")]
     Ledger(String),
     #[error("the database refused `{statement}`: {message}")]

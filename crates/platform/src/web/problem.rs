@@ -159,6 +159,11 @@ impl From<DbError> for Problem {
             return Self::new(StatusCode::SERVICE_UNAVAILABLE, "store-read-only", "The store is read-only")
                 .detail("the database cannot be written; nothing of this request was stored");
         }
+        if error == DbError::NotSetUp {
+            return Self::new(StatusCode::SERVICE_UNAVAILABLE, "not-set-up", "Not set up yet")
+                .detail("this installation has no provider yet, so nobody can have an account")
+                .cure("whoever started the program opens the set-up link that it printed");
+        }
         tracing::error!(%error, "the store failed");
         Self::internal()
     }
