@@ -14,6 +14,7 @@ pub mod api_tokens;
 pub mod audit_log;
 pub mod claims;
 pub mod domains;
+pub mod factors;
 pub mod facts;
 pub mod groups;
 pub mod invitations;

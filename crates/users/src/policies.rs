@@ -17,6 +17,7 @@ use platform::principals::Account;
 use platform::time::{HOUR, MINUTE, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::factors::Level;
 use crate::passwords::strength::{Factors, PasswordRules};
 use crate::sessions::SessionRules;
 
@@ -197,6 +198,16 @@ pub fn effective(tx: &mut ReadTx, account: &Account) -> Result<Rules, DbError> {
 
 pub fn session_rules(tx: &mut ReadTx, account: &Account) -> Result<SessionRules, DbError> {
     Ok(effective(tx, account)?.session())
+}
+
+/// What a sign-in of this person must reach. No setting asks for more than a password yet.
+pub fn required_level(_: &mut ReadTx, _: &Account) -> Result<Level, DbError> {
+    Ok(Level::Any)
+}
+
+/// How recent a proof must be for acts that change credentials and policies.
+pub fn step_up_window(_: &mut ReadTx, _: &Account) -> Result<Duration, DbError> {
+    Ok(crate::sessions::RECENT)
 }
 
 /// `None`: somebody who has no account yet.
