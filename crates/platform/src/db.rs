@@ -7,10 +7,12 @@
 //!   commits is the [`Recorded`] token that [`Tx::record`] gives. [`Commit::unchanged`] rolls back.
 //! - **Acknowledged means durable.** SQLite: WAL, `synchronous=FULL`, one writer thread that commits in groups (each
 //!   request's transaction a savepoint; a failing or panicking one rolls back alone). PostgreSQL: `COMMIT` returned.
+//! - **An organization's statements see its rows alone**: the text says so, and on PostgreSQL row-level security holds it
+//!   to that ([`wall`]).
 //! - **One SQL text** with `$1` placeholders for both; see [`statement`] for how a statement is declared and checked.
 //!
-//! After an error PostgreSQL refuses the rest of the transaction, so a rule never goes on after one: write
-//! `insert … on conflict do nothing` and look at the number of rows instead of catching a unique violation.
+//! After an error the rest of the transaction is refused and nothing of it is kept, so a rule never goes on after one:
+//! write `insert … on conflict do nothing` and look at the number of rows instead of catching a unique violation.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,18 +22,23 @@ use tokio::sync::watch;
 use crate::ctx::Ctx;
 
 mod error;
+mod lock;
 pub mod migrate;
 mod postgres;
+mod probe;
 mod sqlite;
 pub mod statement;
 mod transaction;
 mod value;
+mod wall;
 
 pub use error::DbError;
 pub use postgres::PostgresOptions;
+pub use probe::{Probe, probe};
 pub use statement::{Scope, Sql, Statement};
 pub use transaction::{Commit, ReadTx, Recorded, Tx};
 pub use value::{FromValue, Row, Value};
+pub use wall::{POLICY, SecondWall};
 
 /// Which engine runs; only for messages and for tests that compare the two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,23 +102,40 @@ enum Engine {
 impl Db {
     /// Opens the store and brings its schema up to date.
     pub async fn open(url: &DatabaseUrl) -> Result<Self, DbError> {
-        let (committed, _) = watch::channel(0);
-        let engine = match url {
-            DatabaseUrl::Sqlite(path) => {
-                Engine::Sqlite(sqlite::Sqlite::open(path.clone(), committed.clone()).await?)
-            }
+        let path = match url {
+            DatabaseUrl::Sqlite(path) => path.clone(),
             DatabaseUrl::Postgres(dsn) => {
                 let options = PostgresOptions { dsn: dsn.clone(), ..PostgresOptions::default() };
-                Engine::Postgres(postgres::Postgres::open(&options, committed.clone()).await?)
+                return Self::open_postgres(&options).await;
             }
         };
+        let (committed, _) = watch::channel(0);
+        let engine = Engine::Sqlite(sqlite::Sqlite::open(path, committed.clone()).await?);
         Ok(Self { inner: Arc::new(Inner { engine, committed }) })
+    }
+
+    /// As [`Db::open`], with limits of its own.
+    pub async fn open_postgres(options: &PostgresOptions) -> Result<Self, DbError> {
+        let (committed, _) = watch::channel(0);
+        let engine = Engine::Postgres(postgres::Postgres::open(options, committed.clone()).await?);
+        let db = Self { inner: Arc::new(Inner { engine, committed }) };
+        let stands = if db.second_wall() == SecondWall::Stands { 1.0 } else { 0.0 };
+        metrics::gauge!("bailiwick_db_second_wall").set(stands);
+        Ok(db)
     }
 
     pub fn kind(&self) -> EngineKind {
         match self.inner.engine {
             Engine::Sqlite(_) => EngineKind::Sqlite,
             Engine::Postgres(_) => EngineKind::Postgres,
+        }
+    }
+
+    /// What stands between organizations beside the statements themselves.
+    pub fn second_wall(&self) -> SecondWall {
+        match &self.inner.engine {
+            Engine::Sqlite(_) => SecondWall::None,
+            Engine::Postgres(engine) => engine.wall().clone(),
         }
     }
 
@@ -170,10 +194,19 @@ impl Db {
         result
     }
 
+    /// Whether writes can be taken at all; reads may go well when they cannot.
+    pub fn takes_writes(&self) -> bool {
+        match &self.inner.engine {
+            Engine::Sqlite(engine) => engine.writes(),
+            Engine::Postgres(_) => true,
+        }
+    }
+
     /// Stops taking writes and waits for those under way; used by the graceful drain.
     pub async fn close(&self, within: Duration) {
-        if let Engine::Sqlite(engine) = &self.inner.engine {
-            engine.close(within).await;
+        match &self.inner.engine {
+            Engine::Sqlite(engine) => engine.close(within).await,
+            Engine::Postgres(engine) => engine.close(within).await,
         }
     }
 

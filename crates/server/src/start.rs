@@ -7,7 +7,7 @@ use platform::App;
 use platform::app::{AppBuilder, AppParts};
 use platform::config::Config;
 use platform::ctx::Random;
-use platform::db::Db;
+use platform::db::{Db, SecondWall};
 use platform::time::Clock;
 use platform::web::Authenticate;
 use platform::{mail, outbound, secrets};
@@ -57,6 +57,7 @@ pub async fn build_with(
 ) -> Result<App, StartError> {
     make_folder(&config.data_dir)?;
     let db = Db::open(&config.database).await?;
+    warn_of_the_wall(&db);
     let records = secrets::records::load(&db).await?;
     let (keyring, new) =
         secrets::open_keyring(&config.master_key, &records, options.clock.now(), &options.random)?;
@@ -80,6 +81,21 @@ pub async fn build_with(
     };
     let builder = AppBuilder::new(parts).service(mailer).service(client).service(pool).service(prover);
     Ok(more(builder).build())
+}
+
+/// A role that row-level security does not hold is no reason not to start, and one to say so.
+fn warn_of_the_wall(db: &Db) {
+    if let SecondWall::Bypassed { role } = db.second_wall() {
+        tracing::warn!("{}", bypassed(&role));
+    }
+}
+
+/// What is said of a role that is a superuser or has `BYPASSRLS`.
+pub fn bypassed(role: &str) -> String {
+    format!(
+        "the database role `{role}` bypasses row-level security, the second wall between organizations: \
+         use a plain role (docs/how-to/run-on-postgresql.md)"
+    )
 }
 
 fn make_folder(path: &Path) -> Result<(), StartError> {

@@ -73,9 +73,15 @@ async fn readyz(State(app): State<App>) -> web::Result {
     if app.draining() {
         return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "draining", "Shutting down"));
     }
+    let unavailable =
+        || Problem::new(StatusCode::SERVICE_UNAVAILABLE, "store-unavailable", "The store does not answer");
+    if !app.db().takes_writes() {
+        tracing::error!("not ready: the store's writer has ended");
+        return Err(unavailable());
+    }
     app.db().read(|tx| principals::provider(tx).map(|_| ())).await.map_err(|error: DbError| {
         tracing::error!(%error, "not ready");
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "store-unavailable", "The store does not answer")
+        unavailable()
     })?;
     Ok("ready\n".into_response())
 }

@@ -18,8 +18,16 @@ export async function openDatabase() {
   }
   const name = `e2e_${randomUUID().replaceAll("-", "")}`;
   const say = (sql) => run("psql", ["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--command", sql, server], { env: { ...process.env, PATH } });
-  await say(`create database ${name}`);
+  // A plain role, as in production: row-level security does not hold the server's superuser.
+  await say(`create role ${name} login password '${name}' nosuperuser nobypassrls`);
+  await say(`create database ${name} owner ${name}`);
   const url = new URL(server);
   url.pathname = `/${name}`;
-  return { env: { BAILIWICK_DATABASE: url.href }, stop: () => say(`drop database ${name} with (force)`) };
+  url.username = name;
+  url.password = name;
+  const stop = async () => {
+    await say(`drop database ${name} with (force)`);
+    await say(`drop role ${name}`);
+  };
+  return { env: { BAILIWICK_DATABASE: url.href }, stop };
 }

@@ -9,7 +9,9 @@ pub enum DbError {
     Open(String),
     #[error("the database is locked by another program: stop it, or wait for it to finish, and try again")]
     Locked,
-    #[error("the database is read-only: make its file and folder writable for this user")]
+    #[error(
+        "the database is read-only: make its file and folder writable for this user, or name the primary server, not a standby"
+    )]
     ReadOnly,
     #[error("the disk is full: free some space; nothing of this request was stored")]
     Full,
@@ -37,6 +39,14 @@ pub enum DbError {
     NoEvent(&'static str),
     #[error("`{0}` writes, but this is a read")]
     WriteInRead(&'static str),
+    #[error("`{0}` is a tenant statement and was given no organization")]
+    NoTenant(&'static str),
+    #[error("`{0}` would store a row of another organization than its own")]
+    OtherTenant(&'static str),
+    #[error(
+        "`{0}` took too long, or waited too long for another transaction, and was stopped; nothing was stored"
+    )]
+    TooSlow(&'static str),
     #[error("a write failed inside the program; it was rolled back and nothing was stored")]
     Panicked,
     #[error("the program is shutting down: try again in a moment")]
@@ -52,6 +62,14 @@ pub enum DbError {
 impl DbError {
     /// Whether the same request may succeed a moment later.
     pub fn retryable(&self) -> bool {
-        matches!(self, Self::Locked | Self::Full | Self::Unavailable(_) | Self::Serialization | Self::Closed)
+        matches!(
+            self,
+            Self::Locked
+                | Self::Full
+                | Self::Unavailable(_)
+                | Self::Serialization
+                | Self::Closed
+                | Self::TooSlow(_)
+        )
     }
 }

@@ -7,8 +7,9 @@
 use aws_lc_rs::digest;
 use deadpool_postgres::Object;
 use rusqlite::OptionalExtension;
+use tokio_postgres::GenericClient;
 
-use super::{DbError, postgres, sqlite};
+use super::{DbError, postgres, sqlite, wall};
 
 pub struct Migration {
     pub number: i64,
@@ -141,8 +142,19 @@ pub(super) fn sqlite(connection: &mut rusqlite::Connection) -> Result<(), DbErro
 pub(super) async fn postgres(client: &mut Object) -> Result<(), DbError> {
     let fail = |error: tokio_postgres::Error| postgres::failed("migration", &error);
     let tx = client.transaction().await.map_err(fail)?;
+    tx.batch_execute("set local statement_timeout = 0; set local lock_timeout = 0").await.map_err(fail)?;
     // Several nodes may start at once: the first one migrates, the others wait and find nothing to do.
     tx.batch_execute("select pg_advisory_xact_lock(8480)").await.map_err(fail)?;
+    // A migration may move the rows of every organization.
+    tx.batch_execute(wall::BIND_ALL).await.map_err(fail)?;
+    postgres_in(&*tx).await?;
+    wall::raise(&*tx).await.map_err(|error| postgres::failed("second wall", &error))?;
+    tx.commit().await.map_err(fail)
+}
+
+/// What is due, inside a transaction of the caller's.
+pub(super) async fn postgres_in(tx: &(impl GenericClient + Sync)) -> Result<(), DbError> {
+    let fail = |error: tokio_postgres::Error| postgres::failed("migration", &error);
     tx.batch_execute(CREATE_TABLE).await.map_err(fail)?;
     let applied: Vec<(i64, String)> = tx
         .query("select number, checksum from schema_migrations", &[])
@@ -160,7 +172,12 @@ pub(super) async fn postgres(client: &mut Object) -> Result<(), DbError> {
         .await
         .map_err(fail)?;
     }
-    tx.commit().await.map_err(fail)
+    Ok(())
+}
+
+/// How many migrations a database with these still lacks; refuses a newer schema and changed files.
+pub(super) fn due(applied: &[(i64, String)]) -> Result<usize, DbError> {
+    Ok(check(applied)?.len())
 }
 
 #[cfg(test)]

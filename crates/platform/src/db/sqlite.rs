@@ -3,6 +3,7 @@
 //! Group commit is what makes durable writes cheap: while one `fsync` runs, the requests that arrive meanwhile queue
 //! up and share the next one. Each request keeps its own savepoint, so that a failing one takes nobody with it.
 
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -10,20 +11,30 @@ use std::time::{Duration, Instant};
 
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection as SqliteConnection, OpenFlags, ToSql};
+use tokio::sync::mpsc::error::SendTimeoutError;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use crate::ctx::Ctx;
 
+use super::lock::FileLock;
 use super::statement::{Description, Statement};
 use super::transaction::Connection;
-use super::{Commit, DbError, EventRef, ReadTx, Row, Tx, Value, Written, migrate};
+use super::{Commit, DbError, ReadTx, Row, Tx, Value, Written, migrate};
+
+mod writer;
+
+use writer::{Job, WriteJob, write_loop};
 
 /// Writes that may wait for the writer; more are pushed back to their callers by the channel.
 const QUEUE_WRITES_MAX: usize = 4096;
-const GROUP_WRITES_MAX: usize = 64;
-const GROUP_TIME_MAX: Duration = Duration::from_millis(5);
 const STATEMENTS_CACHED: usize = 512;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longest wait for a reader, or for a place in the writer's queue.
+const WAIT_MAX: Duration = Duration::from_secs(10);
+/// Longest time for one statement: a runaway one would hold a reader, or the one writer, from everybody.
+const STATEMENT_MAX: Duration = Duration::from_secs(60);
+/// Steps of SQLite's machine between two looks at the clock; some milliseconds.
+const STEPS_BETWEEN_LOOKS: i32 = 1_000_000;
 
 pub(super) struct Sqlite {
     path: PathBuf,
@@ -31,26 +42,30 @@ pub(super) struct Sqlite {
     permits: Arc<Semaphore>,
     writer: Mutex<Option<mpsc::Sender<Box<dyn Job>>>>,
     stopped: watch::Receiver<bool>,
+    /// Keeps `db move` away.
+    _lock: FileLock,
 }
 
 impl Sqlite {
     pub(super) async fn open(path: PathBuf, committed: watch::Sender<u64>) -> Result<Self, DbError> {
-        let writer = {
+        let (writer, lock) = {
             let path = path.clone();
             blocking(move || {
+                let lock = FileLock::shared(&path)?;
                 let mut connection = open_connection(&path, false)?;
                 migrate::sqlite(&mut connection)?;
-                Ok(connection)
+                Ok((connection, lock))
             })
             .await?
         };
         let readers_max = std::thread::available_parallelism().map_or(4, usize::from).max(2) * 4;
         let (sender, receiver) = mpsc::channel(QUEUE_WRITES_MAX);
         let (stop, stopped) = watch::channel(false);
+        let file = path.clone();
         std::thread::Builder::new()
             .name("db-writer".to_owned())
             .spawn(move || {
-                write_loop(writer, receiver, &committed);
+                write_loop(&file, writer, receiver, &committed);
                 stop.send_replace(true);
             })
             .map_err(|error| DbError::Open(error.to_string()))?;
@@ -60,6 +75,7 @@ impl Sqlite {
             permits: Arc::new(Semaphore::new(readers_max)),
             writer: Mutex::new(Some(sender)),
             stopped,
+            _lock: lock,
         })
     }
 
@@ -69,7 +85,10 @@ impl Sqlite {
         E: From<DbError> + Send + 'static,
         F: FnOnce(&mut ReadTx) -> Result<T, E> + Send + 'static,
     {
-        let permit = self.permits.clone().acquire_owned().await.map_err(|_| DbError::Closed)?;
+        let permit = tokio::time::timeout(WAIT_MAX, self.permits.clone().acquire_owned())
+            .await
+            .map_err(|_| DbError::Unavailable("too many reads are under way".to_owned()))?
+            .map_err(|_| DbError::Closed)?;
         let readers = self.readers.clone();
         let path = self.path.clone();
         let task = tokio::task::spawn_blocking(move || {
@@ -101,9 +120,17 @@ impl Sqlite {
     {
         let sender = self.writer.lock().ok().and_then(|guard| guard.clone()).ok_or(DbError::Closed)?;
         let (reply, answer) = oneshot::channel();
-        let job = Box::new(WriteJob { ctx, rule, done: None, events: Vec::new(), reply });
-        sender.send(job).await.map_err(|_| DbError::Closed)?;
+        let job = Box::new(WriteJob::new(ctx, rule, reply));
+        sender.send_timeout(job, WAIT_MAX).await.map_err(|refused| match refused {
+            SendTimeoutError::Timeout(_) => DbError::Unavailable("too many writes wait".to_owned()),
+            SendTimeoutError::Closed(_) => DbError::Closed,
+        })?;
         answer.await.unwrap_or_else(|_| Err(DbError::Closed.into()))
+    }
+
+    /// Whether the writer works: without it every write is refused, however well reads go.
+    pub(super) fn writes(&self) -> bool {
+        !*self.stopped.borrow()
     }
 
     pub(super) async fn close(&self, within: Duration) {
@@ -122,9 +149,10 @@ async fn blocking<T: Send + 'static>(
 }
 
 fn open_connection(path: &Path, read_only: bool) -> Result<SqliteConnection, DbError> {
-    let flags =
-        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = SqliteConnection::open_with_flags(path, flags)
+    let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    // A reader that made an empty file where the database was would say that everything is gone.
+    flags.set(OpenFlags::SQLITE_OPEN_CREATE, !read_only);
+    let mut connection = SqliteConnection::open_with_flags(path, flags)
         .map_err(|error| DbError::Open(format!("{}: {error}", path.display())))?;
     connection.busy_timeout(BUSY_TIMEOUT).map_err(|e| failed("pragma", &e))?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
@@ -136,148 +164,30 @@ fn open_connection(path: &Path, read_only: bool) -> Result<SqliteConnection, DbE
          pragma temp_store = memory;"
     };
     connection.execute_batch(pragmas).map_err(|e| failed("pragma", &e))?;
+    connection.progress_handler(STEPS_BETWEEN_LOOKS, Some(overdue)).map_err(|e| failed("pragma", &e))?;
     Ok(connection)
+}
+
+thread_local! {
+    /// When the statement that this thread runs is to be stopped.
+    static DEADLINE: Cell<Option<Instant>> = const { Cell::new(None) };
+}
+
+fn overdue() -> bool {
+    DEADLINE.get().is_some_and(|deadline| Instant::now() > deadline)
+}
+
+/// Runs one statement within its time.
+fn in_time<T>(statement: impl FnOnce() -> Result<T, DbError>) -> Result<T, DbError> {
+    DEADLINE.set(Instant::now().checked_add(STATEMENT_MAX));
+    let result = statement();
+    DEADLINE.set(None);
+    result
 }
 
 fn run(connection: &SqliteConnection, sql: &'static str) -> Result<(), DbError> {
     let mut statement = connection.prepare_cached(sql).map_err(|e| failed(sql, &e))?;
     statement.execute([]).map(|_| ()).map_err(|e| failed(sql, &e))
-}
-
-// ---- the writer -----------------------------------------------------------------------------------------------
-
-/// One request's transaction, in two steps: run it inside the group, answer it once the group is on disk.
-trait Job: Send {
-    /// Runs the rule; `true` when its savepoint is to be kept.
-    fn run(&mut self, tx: &mut Tx) -> bool;
-    fn ctx(&mut self) -> Option<Ctx>;
-    /// Whether it put events into a ledger.
-    fn recorded(&self) -> bool;
-    fn finish(self: Box<Self>, group: Result<(), DbError>);
-}
-
-struct WriteJob<T, E, F> {
-    ctx: Option<Ctx>,
-    rule: F,
-    done: Option<Result<(T, bool), E>>,
-    events: Vec<EventRef>,
-    reply: oneshot::Sender<Result<Written<T>, E>>,
-}
-
-impl<T, E, F> Job for WriteJob<T, E, F>
-where
-    T: Send,
-    E: From<DbError> + Send,
-    F: Fn(&mut Tx) -> Result<Commit<T>, E> + Send,
-{
-    fn run(&mut self, tx: &mut Tx) -> bool {
-        let result = catch_unwind(AssertUnwindSafe(|| {
-            let commit = (self.rule)(tx)?;
-            let events = if commit.is_change() { tx.flush()? } else { Vec::new() };
-            Ok::<_, E>((commit, events))
-        }));
-        let (done, keep) = match result {
-            Ok(Ok((commit, events))) => {
-                self.events = events;
-                let (value, keep) = commit.into_parts();
-                (Ok((value, keep)), keep)
-            }
-            Ok(Err(error)) => (Err(error), false),
-            Err(_) => (Err(DbError::Panicked.into()), false),
-        };
-        self.done = Some(done);
-        keep
-    }
-
-    fn ctx(&mut self) -> Option<Ctx> {
-        self.ctx.take()
-    }
-
-    fn recorded(&self) -> bool {
-        !self.events.is_empty()
-    }
-
-    fn finish(self: Box<Self>, group: Result<(), DbError>) {
-        let answer = match (self.done, group) {
-            (Some(Ok((value, false))), _) => Ok(Written { value, events: Vec::new() }),
-            (Some(Ok((value, true))), Ok(())) => Ok(Written { value, events: self.events }),
-            (Some(Err(error)), _) => Err(error),
-            (_, Err(error)) => Err(error.into()),
-            (None, Ok(())) => Err(DbError::Closed.into()),
-        };
-        // The caller may have gone away; what was committed stays committed.
-        let _ = self.reply.send(answer);
-    }
-}
-
-fn write_loop(
-    mut connection: SqliteConnection,
-    mut jobs: mpsc::Receiver<Box<dyn Job>>,
-    committed: &watch::Sender<u64>,
-) {
-    while let Some(first) = jobs.blocking_recv() {
-        let mut group = Vec::with_capacity(GROUP_WRITES_MAX);
-        let outcome = match run(&connection, "begin immediate") {
-            Err(error) => {
-                group.push(first);
-                Err(error)
-            }
-            Ok(()) => {
-                connection = run_group(connection, first, &mut jobs, &mut group);
-                let outcome = run(&connection, "commit");
-                if outcome.is_err() {
-                    // A failed commit (full disk, I/O error) leaves the transaction open: end it.
-                    let _ = run(&connection, "rollback");
-                }
-                outcome
-            }
-        };
-        metrics::histogram!("bailiwick_db_group_size")
-            .record(f64::from(u32::try_from(group.len()).unwrap_or(0)));
-        // Housekeeping wakes nobody: a consumer's own cursor would wake it for ever.
-        let news = outcome.is_ok() && group.iter().any(|job| job.recorded());
-        for job in group {
-            job.finish(outcome.clone());
-        }
-        if news {
-            committed.send_modify(|count| *count += 1);
-        }
-    }
-    // Fold the log into the main file, so that a copy of it alone is whole.
-    let _ = connection.execute_batch("pragma wal_checkpoint(truncate)");
-}
-
-fn run_group(
-    mut connection: SqliteConnection,
-    first: Box<dyn Job>,
-    jobs: &mut mpsc::Receiver<Box<dyn Job>>,
-    group: &mut Vec<Box<dyn Job>>,
-) -> SqliteConnection {
-    let started = Instant::now();
-    let mut next = Some(first);
-    while let Some(mut job) = next {
-        connection = run_one(connection, job.as_mut());
-        group.push(job);
-        let more = group.len() < GROUP_WRITES_MAX && started.elapsed() < GROUP_TIME_MAX;
-        next = if more { jobs.try_recv().ok() } else { None };
-    }
-    connection
-}
-
-fn run_one(connection: SqliteConnection, job: &mut dyn Job) -> SqliteConnection {
-    let opened = run(&connection, "savepoint request").is_ok();
-    let mut tx = Tx::new(Connection::Sqlite(connection), job.ctx());
-    let keep = job.run(&mut tx);
-    let Connection::Sqlite(connection) = tx.into_connection() else {
-        unreachable!("the writer of SQLite holds an SQLite connection");
-    };
-    if opened {
-        if !keep {
-            let _ = run(&connection, "rollback to request");
-        }
-        let _ = run(&connection, "release request");
-    }
-    connection
 }
 
 // ---- statements -----------------------------------------------------------------------------------------------
@@ -295,6 +205,14 @@ impl ToSql for Value {
 }
 
 pub(super) fn query(
+    connection: &SqliteConnection,
+    statement: &'static Statement,
+    params: &[Value],
+) -> Result<Vec<Row>, DbError> {
+    in_time(|| query_all(connection, statement, params))
+}
+
+fn query_all(
     connection: &SqliteConnection,
     statement: &'static Statement,
     params: &[Value],
@@ -331,7 +249,7 @@ pub(super) fn execute(
 ) -> Result<u64, DbError> {
     let fail = |error: rusqlite::Error| failed(statement.name, &error);
     let mut prepared = connection.prepare_cached(statement.sqlite()).map_err(fail)?;
-    let touched = prepared.execute(rusqlite::params_from_iter(params)).map_err(fail)?;
+    let touched = in_time(|| prepared.execute(rusqlite::params_from_iter(params)).map_err(fail))?;
     Ok(u64::try_from(touched).unwrap_or(0))
 }
 
@@ -344,7 +262,7 @@ pub(super) fn execute_many(
     let mut prepared = connection.prepare_cached(statement.sqlite()).map_err(fail)?;
     let mut touched = 0;
     for row in rows {
-        let count = prepared.execute(rusqlite::params_from_iter(row)).map_err(fail)?;
+        let count = in_time(|| prepared.execute(rusqlite::params_from_iter(row)).map_err(fail))?;
         touched += u64::try_from(count).unwrap_or(0);
     }
     Ok(touched)
@@ -384,6 +302,7 @@ pub(super) fn failed(statement: &'static str, error: &rusqlite::Error) -> DbErro
         Code::DatabaseBusy | Code::DatabaseLocked => DbError::Locked,
         Code::ReadOnly | Code::PermissionDenied => DbError::ReadOnly,
         Code::DiskFull => DbError::Full,
+        Code::OperationInterrupted => DbError::TooSlow(statement),
         Code::DatabaseCorrupt | Code::NotADatabase => DbError::Corrupt(message),
         Code::CannotOpen | Code::SystemIoFailure => DbError::Unavailable(message),
         Code::ConstraintViolation => match failure.extended_code {

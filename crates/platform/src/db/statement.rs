@@ -13,12 +13,22 @@ use std::sync::OnceLock;
 /// Whose rows a statement touches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
-    /// One organization's: the text must say `organization_id = $1`, or insert into `organization_id` first.
+    /// One organization's: the text must say `organization_id = $1`, or insert into `organization_id` first. On
+    /// PostgreSQL it sees and takes rows of that organization alone, whatever the rest of the text says (`wall.rs`).
     Tenant,
+    /// As `Tenant`, but it has to look at rows of other organizations, too. Each is listed with its reason in a test.
+    TenantAcross,
     /// The installation's, or several organizations' (feeds, jobs, the provider's overview).
     Platform,
     /// As `Platform`, and allowed to write without an event: leases, counters, last-seen times, derived tables.
     Housekeeping,
+}
+
+impl Scope {
+    /// Whether `$1` is the organization.
+    pub fn is_of_tenant(self) -> bool {
+        matches!(self, Self::Tenant | Self::TenantAcross)
+    }
 }
 
 #[derive(Clone, Copy, Debug)]

@@ -7,7 +7,7 @@ use crate::events::Event;
 
 use super::postgres::PgConnection;
 use super::statement::{self, Description, Scope, Statement};
-use super::{DbError, EngineKind, FromValue, Row, Value, sqlite};
+use super::{DbError, EngineKind, FromValue, Row, Value, sqlite, wall};
 
 pub(super) enum Connection {
     Sqlite(rusqlite::Connection),
@@ -18,11 +18,14 @@ pub(super) enum Connection {
 pub struct ReadTx {
     pub(super) connection: Connection,
     writable: bool,
+    /// What the database refused. PostgreSQL refuses the rest of the transaction, too, and answers `commit` with a
+    /// rollback that looks like success: so both engines go no further, and nothing of it is kept.
+    failed: Option<DbError>,
 }
 
 impl ReadTx {
     pub(super) fn new(connection: Connection) -> Self {
-        Self { connection, writable: false }
+        Self { connection, writable: false, failed: None }
     }
 
     pub fn kind(&self) -> EngineKind {
@@ -36,10 +39,20 @@ impl ReadTx {
         if statement.writes() && !self.writable {
             return Err(DbError::WriteInRead(statement.name));
         }
-        match &mut self.connection {
+        wall::binding(statement, params)?;
+        self.run(|connection| match connection {
             Connection::Sqlite(connection) => sqlite::query(connection, statement, params),
             Connection::Postgres(connection) => connection.query(statement, params),
+        })
+    }
+
+    fn run<T>(&mut self, ask: impl FnOnce(&mut Connection) -> Result<T, DbError>) -> Result<T, DbError> {
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
         }
+        let answer = ask(&mut self.connection);
+        self.failed = answer.as_ref().err().cloned();
+        answer
     }
 
     /// The first row, if there is one.
@@ -132,7 +145,17 @@ impl<T> Commit<T> {
 
 impl Tx {
     pub(super) fn new(connection: Connection, ctx: Option<Ctx>) -> Self {
-        Self { read: ReadTx { connection, writable: true }, ctx, pending: Vec::new(), wrote: None }
+        Self {
+            read: ReadTx { connection, writable: true, failed: None },
+            ctx,
+            pending: Vec::new(),
+            wrote: None,
+        }
+    }
+
+    /// What the database refused, if it did.
+    pub(super) fn failure(&self) -> Option<DbError> {
+        self.read.failed.clone()
     }
 
     /// Gives the connection back for the next transaction.
@@ -152,10 +175,11 @@ impl Tx {
     }
 
     fn execute_unchecked(&mut self, statement: &'static Statement, params: &[Value]) -> Result<u64, DbError> {
-        match &mut self.read.connection {
+        wall::binding(statement, params)?;
+        self.read.run(|connection| match connection {
             Connection::Sqlite(connection) => sqlite::execute(connection, statement, params),
             Connection::Postgres(connection) => connection.execute(statement, params),
-        }
+        })
     }
 
     /// The same statement for many rows: prepared once, pipelined on PostgreSQL.
@@ -170,10 +194,13 @@ impl Tx {
             }
             self.wrote = Some(statement.name);
         }
-        match &mut self.read.connection {
+        for row in &rows {
+            wall::binding(statement, row)?;
+        }
+        self.read.run(|connection| match connection {
             Connection::Sqlite(connection) => sqlite::execute_many(connection, statement, &rows),
             Connection::Postgres(connection) => connection.execute_many(statement, &rows),
-        }
+        })
     }
 
     /// Records what happened. Appended to its organization's ledger when the transaction commits.
@@ -189,6 +216,9 @@ impl Tx {
 
     /// Appends pending events to their ledgers. Called once by the engine, before the commit.
     pub(super) fn flush(&mut self) -> Result<Vec<super::EventRef>, DbError> {
+        if let Some(error) = &self.read.failed {
+            return Err(error.clone());
+        }
         let events = std::mem::take(&mut self.pending);
         if events.is_empty() {
             return match self.wrote {
@@ -205,6 +235,7 @@ impl Tx {
     /// Forgets everything of a failed attempt, before the next one.
     pub(super) fn reset(&mut self) {
         self.pending.clear();
+        self.read.failed = None;
         self.wrote = None;
     }
 

@@ -2,12 +2,15 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that finds nothing fails")]
 
+mod cost;
 mod events;
 mod feed;
 mod guard;
 mod jobs;
 mod mail;
 mod store;
+mod store_faults;
+mod wall;
 
 use platform::Area;
 use platform::web::routes::Routes;

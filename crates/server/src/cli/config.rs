@@ -4,13 +4,21 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 use platform::config::{Config, Sources};
+use platform::db::{self, SecondWall};
 
-use super::CliError;
+use super::{CliError, block_on};
+use crate::start;
 
 #[derive(Subcommand)]
 pub enum ConfigCommand {
     /// Check the configuration: everything that is wrong, at once
-    Check(Where),
+    Check {
+        #[command(flatten)]
+        place: Where,
+        /// Ask the database, too: whether it answers, and whether row-level security holds the program's role there
+        #[arg(long)]
+        connect: bool,
+    },
     /// Print every setting with its value in force and where that came from; secrets are masked
     Print(Where),
 }
@@ -32,9 +40,9 @@ pub fn load(file: Option<&std::path::Path>, flags: Vec<(String, String)>) -> Res
 
 impl ConfigCommand {
     pub fn run(self) -> Result<(), CliError> {
-        let (place, print) = match self {
-            Self::Check(place) => (place, false),
-            Self::Print(place) => (place, true),
+        let (place, print, connect) = match self {
+            Self::Check { place, connect } => (place, false, connect),
+            Self::Print(place) => (place, true, false),
         };
         let config = load(place.config.as_deref(), Vec::new())?;
         if place.json {
@@ -46,11 +54,34 @@ impl ConfigCommand {
         }
         if !print {
             println!("the configuration is good: {} settings", config.effective().len());
-            return Ok(());
+            return if connect { ask_database(&config) } else { Ok(()) };
         }
         for setting in config.effective() {
             println!("{} = {}  # {}", setting.key, setting.value, setting.origin);
         }
         Ok(())
     }
+}
+
+/// Changes nothing there: no table is made, no migration runs.
+fn ask_database(config: &Config) -> Result<(), CliError> {
+    let failed = |error: db::DbError| CliError::Failed(error.to_string());
+    let probe = block_on(async { db::probe(&config.database).await.map_err(failed) })?;
+    let newest = db::migrate::newest();
+    match probe.schema {
+        None => println!("the database is empty: the first start makes its tables"),
+        Some(schema) if schema > newest => {
+            return Err(failed(db::DbError::Newer { found: schema, known: newest }));
+        }
+        Some(schema) if schema < newest => {
+            println!("the database has schema {schema}: the next start brings it to {newest}");
+        }
+        Some(schema) => println!("the database has schema {schema}, as this program"),
+    }
+    match probe.wall {
+        SecondWall::None => {}
+        SecondWall::Stands => println!("row-level security holds the program's role"),
+        SecondWall::Bypassed { role } => eprintln!("warning: {}", start::bypassed(&role)),
+    }
+    Ok(())
 }

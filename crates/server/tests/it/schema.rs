@@ -252,3 +252,63 @@ async fn the_event_log_has_one_place_per_event_in_its_ledger() {
     let place = vec!["organization_id".to_owned(), "sequence".to_owned()];
     assert!(schema[FEED_KEY].unique.contains(&place));
 }
+
+/// Nobody has to remember it: the start of the program sees to every table with an `organization_id`.
+#[tokio::test]
+async fn every_tenant_table_stands_behind_the_second_wall() {
+    let Some(server) = database::postgres_server() else { return };
+    let postgres = database::postgres(&server).await;
+    let db = Db::open(&postgres.url).await.expect("PostgreSQL opens");
+    assert_eq!(db.second_wall(), platform::db::SecondWall::Stands);
+    let client = client_of(&postgres).await;
+    let tenants: Vec<String> = of_postgres(&postgres)
+        .await
+        .into_iter()
+        .filter(|(_, table)| table.columns.contains_key("organization_id"))
+        .map(|(name, _)| name)
+        .collect();
+    assert!(tenants.len() > 15, "{tenants:?}");
+    assert_eq!(behind_the_wall(&client).await, tenants);
+    // Torn down by somebody, on one table in each way, and for a table that no migration of ours made.
+    client
+        .batch_execute(&format!(
+            "alter table groups disable row level security;
+             alter table domains no force row level security;
+             drop policy {policy} on memberships;
+             alter policy {policy} on claims rename to bailiwick_organization_0;
+             create table newcomers (organization_id bytea not null primary key)",
+            policy = platform::db::POLICY
+        ))
+        .await
+        .expect("torn down");
+    assert_eq!(behind_the_wall(&client).await.len(), tenants.len() - 4);
+    let _again = Db::open(&postgres.url).await.expect("PostgreSQL opens again");
+    let mut wanted = tenants;
+    wanted.push("newcomers".to_owned());
+    wanted.sort();
+    assert_eq!(behind_the_wall(&client).await, wanted);
+    postgres.remove().await;
+}
+
+/// Tables with the policy, and no other, enabled for their owner, too; all say the same.
+async fn behind_the_wall(client: &tokio_postgres::Client) -> Vec<String> {
+    let sql =
+        "select c.relname::text, p.polname::text, p.polcmd = '*' and p.polpermissive and p.polroles = '{0}',
+          pg_get_expr(p.polqual, c.oid), pg_get_expr(p.polwithcheck, c.oid)
+        from pg_class c join pg_policy p on p.polrelid = c.oid
+        where c.relnamespace = current_schema()::regnamespace and c.relrowsecurity and c.relforcerowsecurity
+        order by 1";
+    let (mut tables, mut texts) = (Vec::new(), BTreeSet::new());
+    for row in client.query(sql, &[]).await.expect("policies") {
+        let (name, policy, plain): (String, String, bool) = (row.get(0), row.get(1), row.get(2));
+        if policy != platform::db::POLICY {
+            continue;
+        }
+        assert!(plain, "{name}: for everybody and every statement");
+        texts.insert(row.get::<_, String>(3));
+        texts.insert(row.get::<_, String>(4));
+        tables.push(name);
+    }
+    assert_eq!(texts.len(), 1, "{texts:?}");
+    tables
+}

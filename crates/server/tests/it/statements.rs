@@ -113,11 +113,27 @@ fn tenant_statements_name_their_organization() {
     assert!(keeps_to_its_organization("insert into a (organization_id, id)\n values ($1, $2)"));
     assert!(!keeps_to_its_organization("select 1 from a where organization_id = $10"));
     assert!(!keeps_to_its_organization("insert into a (id, organization_id) values ($1, $2)"));
-    for statement in registered().into_iter().filter(|statement| statement.scope == Scope::Tenant) {
+    for statement in registered().into_iter().filter(|statement| statement.scope.is_of_tenant()) {
         for text in texts(statement) {
             assert!(keeps_to_its_organization(text), "{} is a tenant statement: {text}", statement.name);
         }
     }
+}
+
+/// Tenant statements that see other organizations' rows, with what they look for there.
+const ACROSS: &[(&str, &str)] = &[
+    ("users::claims::sql::CHOOSE_ALL", "who lost the domain earlier, and who is staff of the provider"),
+    ("users::claims::sql::CHOOSE_NEW", "who is staff of the provider"),
+    ("users::claims::sql::COUNT_TOUCHED", "who lost the domain earlier, and who is staff of the provider"),
+    ("users::claims::sql::LIST_TOUCHED", "who lost the domain earlier, and who is staff of the provider"),
+    ("users::claims::sql::TOUCHED_BY_EMAIL", "who lost the domain earlier, and who is staff of the provider"),
+    ("users::claims::sql::TOUCHED_BY_ID", "who lost the domain earlier, and who is staff of the provider"),
+];
+
+#[test]
+fn tenant_statements_that_look_across_are_few_and_have_a_reason() {
+    let across = registered().into_iter().filter(|statement| statement.scope == Scope::TenantAcross);
+    only("tenant statements across", across.map(|statement| statement.name.to_owned()), ACROSS);
 }
 
 /// Housekeeping writes without an event, so it must not touch what people decided.

@@ -3,7 +3,7 @@
 //! the provider itself claims ($3 is the provider); deleted ones are gone.
 
 platform::statements! {
-    pub(super) LIST_TOUCHED: Tenant =
+    pub(super) LIST_TOUCHED: TenantAcross =
         "with touched as (
            select a.id as id, a.email as email, a.state as state, a.managed_by as managed_by,
              cast(case when m.account_id is null then 0 else 1 end as bigint) as member,
@@ -17,7 +17,7 @@ platform::statements! {
                select 1 from memberships p where p.organization_id = $3 and p.account_id = a.id)))
          select id, email, state, member, old from touched
          where managed_by is null or (old = 1 and managed_by <> $1) order by id limit $5";
-    pub(super) COUNT_TOUCHED: Tenant =
+    pub(super) COUNT_TOUCHED: TenantAcross =
         "with touched as (
            select a.state as state, a.managed_by as managed_by,
              cast(case when m.account_id is null then 0 else 1 end as bigint) as member,
@@ -34,7 +34,7 @@ platform::statements! {
            cast(coalesce(sum(case when state = 'unverified' and (old = 0 or member = 1) then 1 else 0 end), 0) as bigint),
            cast(coalesce(sum(case when old = 1 and member = 0 then 1 else 0 end), 0) as bigint)
          from touched where managed_by is null or (old = 1 and managed_by <> $1)";
-    pub(super) TOUCHED_BY_ID: Tenant =
+    pub(super) TOUCHED_BY_ID: TenantAcross =
         "with touched as (
            select a.id as id, a.email as email, a.state as state, a.managed_by as managed_by,
              cast(case when m.account_id is null then 0 else 1 end as bigint) as member,
@@ -48,7 +48,7 @@ platform::statements! {
                select 1 from memberships p where p.organization_id = $3 and p.account_id = a.id)))
          select id, email, state, member, old from touched
          where managed_by is null or (old = 1 and managed_by <> $1)";
-    pub(super) TOUCHED_BY_EMAIL: Tenant =
+    pub(super) TOUCHED_BY_EMAIL: TenantAcross =
         "with touched as (
            select a.id as id, a.email as email, a.state as state, a.managed_by as managed_by,
              cast(case when m.account_id is null then 0 else 1 end as bigint) as member,
@@ -67,7 +67,7 @@ platform::statements! {
         "insert into claims (organization_id, id, domain_id, mode, state, undo_until, created_at)
          values ($1, $2, $3, $4, 'running', $5, $6)";
     /// Everybody that LIST_TOUCHED lists; each is looked at again when its turn comes.
-    pub(super) CHOOSE_ALL: Tenant =
+    pub(super) CHOOSE_ALL: TenantAcross =
         "insert into claimed_accounts (organization_id, claim_id, account_id, state, made_membership)
          select c.organization_id, c.id, a.id, 'waiting', 0
          from claims c cross join accounts a
@@ -78,7 +78,7 @@ platform::statements! {
            and ($4 = $1 or not exists (
              select 1 from memberships p where p.organization_id = $4 and p.account_id = a.id))";
     /// As above, of accounts made since $5, but for those that a claim of this organization was taken back for.
-    pub(super) CHOOSE_NEW: Tenant =
+    pub(super) CHOOSE_NEW: TenantAcross =
         "insert into claimed_accounts (organization_id, claim_id, account_id, state, made_membership)
          select c.organization_id, c.id, a.id, 'waiting', 0
          from claims c cross join accounts a
