@@ -21,6 +21,7 @@ use tokio::sync::watch;
 
 use crate::ctx::Ctx;
 
+pub mod carry;
 mod error;
 mod lock;
 pub mod migrate;

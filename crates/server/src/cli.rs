@@ -12,6 +12,7 @@ use clap::{Args, Parser, Subcommand};
 mod client;
 mod commands;
 mod config;
+mod db;
 mod output;
 mod serve;
 mod verify;
@@ -38,6 +39,9 @@ enum Command {
     /// Look at the configuration in force
     #[command(subcommand)]
     Config(config::ConfigCommand),
+    /// The database itself: move an installation to another
+    #[command(subcommand)]
+    Db(db::DbCommand),
     /// Check an exported ledger, offline: finds and locates a single flipped bit
     Verify(verify::Verify),
     #[command(flatten)]
@@ -99,6 +103,7 @@ pub fn main() -> ExitCode {
     let result = match cli.command {
         Command::Serve(serve) => serve.run(),
         Command::Config(command) => command.run(),
+        Command::Db(command) => command.run(),
         Command::Verify(verify) => verify.run(),
         Command::Act(act) => act.run(),
     };

@@ -4,6 +4,7 @@
 
 mod audit_coverage;
 mod bad_start;
+mod db_move;
 mod routes;
 mod schema;
 mod secrecy;
