@@ -103,6 +103,13 @@ impl Statement {
         }
     }
 
+    /// Whether the text can reach a table at all.
+    pub(super) fn names_tables(&self) -> bool {
+        self.postgres().split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|word| {
+            ["from", "into", "update", "join", "table"].iter().any(|w| word.eq_ignore_ascii_case(w))
+        })
+    }
+
     /// Whether the text changes rows.
     pub fn writes(&self) -> bool {
         let text = self.postgres().trim_start();

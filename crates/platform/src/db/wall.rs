@@ -18,6 +18,8 @@ pub(super) enum Binding {
     Organization([u8; 16]),
     /// Every organization's: what the scope of a statement must say.
     All,
+    /// It reads no table, so whatever the transaction is bound to will do.
+    Any,
 }
 
 /// What stands between organizations in this store, beside the statements themselves.
@@ -38,7 +40,8 @@ pub(super) const BIND_ALL: &str = "set local bailiwick.organization = '*'";
 /// Whose rows `statement` may see, given its parameters; refuses a tenant statement without its organization.
 pub(super) fn binding(statement: &'static Statement, params: &[Value]) -> Result<Binding, DbError> {
     match statement.scope {
-        Scope::Platform | Scope::Housekeeping => Ok(Binding::All),
+        Scope::Platform | Scope::Housekeeping if statement.names_tables() => Ok(Binding::All),
+        Scope::Platform | Scope::Housekeeping => Ok(Binding::Any),
         Scope::Tenant | Scope::TenantAcross => {
             let Some(Value::Blob(id)) = params.first() else { return Err(DbError::NoTenant(statement.name)) };
             let id = id.as_slice().try_into().map_err(|_| DbError::NoTenant(statement.name))?;
@@ -50,10 +53,13 @@ pub(super) fn binding(statement: &'static Statement, params: &[Value]) -> Result
 
 impl Binding {
     /// What binds the transaction, as a text that can be sent ahead of a statement. Hexadecimal: nothing to quote.
-    pub(super) fn text(self) -> String {
+    pub(super) fn text(self) -> Option<String> {
         match self {
-            Self::All => BIND_ALL.to_owned(),
-            Self::Organization(id) => format!("set local bailiwick.organization = '{}'", hex::encode(id)),
+            Self::All => Some(BIND_ALL.to_owned()),
+            Self::Organization(id) => {
+                Some(format!("set local bailiwick.organization = '{}'", hex::encode(id)))
+            }
+            Self::Any => None,
         }
     }
 }
@@ -118,11 +124,13 @@ mod tests {
     fn a_tenant_statement_binds_to_its_first_parameter_and_needs_one() {
         static OF_ONE: Statement = Statement::new("one", Scope::Tenant, Sql::Both("select 1"));
         static ACROSS: Statement = Statement::new("across", Scope::TenantAcross, Sql::Both("select 1"));
-        static OF_ALL: Statement = Statement::new("all", Scope::Platform, Sql::Both("select 1"));
+        static OF_ALL: Statement = Statement::new("all", Scope::Platform, Sql::Both("delete from a"));
+        static OF_NONE: Statement = Statement::new("none", Scope::Platform, Sql::Both("select 1"));
         let id = [7; 16];
         assert_eq!(binding(&OF_ONE, &[id.into()]), Ok(Binding::Organization(id)));
         assert_eq!(binding(&ACROSS, &[id.into()]), Ok(Binding::All));
         assert_eq!(binding(&OF_ALL, &[]), Ok(Binding::All));
+        assert_eq!(binding(&OF_NONE, &[]), Ok(Binding::Any));
         for wrong in [vec![], vec![Value::Null], vec![Value::Int(1)], vec![Value::Blob(vec![1, 2])]] {
             assert_eq!(binding(&OF_ONE, &wrong), Err(DbError::NoTenant("one")));
             assert_eq!(binding(&ACROSS, &wrong), Err(DbError::NoTenant("across")));
@@ -132,6 +140,6 @@ mod tests {
     #[test]
     fn an_organization_is_spelled_in_hexadecimal() {
         let text = Binding::Organization([0xa7; 16]).text();
-        assert_eq!(text, format!("set local bailiwick.organization = '{}'", "a7".repeat(16)));
+        assert_eq!(text, Some(format!("set local bailiwick.organization = '{}'", "a7".repeat(16))));
     }
 }

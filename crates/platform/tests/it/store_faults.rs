@@ -130,9 +130,20 @@ async fn server(name: &str) -> Option<Server> {
 
 impl Server {
     /// Ends every connection of the store, as a restart or a failover of the server does.
-    async fn end_connections(&self) -> i64 {
-        let sql = "select count(pg_terminate_backend(pid)) from pg_stat_activity where application_name = $1";
-        self.superuser.query_one(sql, &[&self.name]).await.unwrap().get(0)
+    async fn end_connections(&self) -> usize {
+        let mine = "select pid from pg_stat_activity where application_name = $1";
+        let rows = self.superuser.query(mine, &[&self.name]).await.unwrap();
+        let pids: Vec<i32> = rows.iter().map(|row| row.get(0)).collect();
+        self.superuser
+            .execute("select pg_terminate_backend(pid) from unnest($1::int[]) p (pid)", &[&pids])
+            .await
+            .unwrap();
+        // It only sends a signal: until they are gone.
+        let left = "select count(*) from pg_stat_activity where pid = any($1)";
+        while self.superuser.query_one(left, &[&pids]).await.unwrap().get::<_, i64>(0) > 0 {
+            tokio::task::yield_now().await;
+        }
+        pids.len()
     }
 }
 

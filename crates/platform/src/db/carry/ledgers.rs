@@ -44,7 +44,7 @@ pub(super) fn verify(target: &mut dyn Side, events: &Table, heads: &Table) -> Re
     let (mut entries, mut broken) = (0, None);
     target.read(&table, "organization_id, sequence", &mut |values| {
         let event = events::read_event(&Row { statement: "events", values })?;
-        let frontier = computed.entry(event.organization).or_insert_with(ledger::Frontier::new);
+        let frontier = computed.entry(event.organization).or_default();
         let leaf = event.entry()?.leaf_hash();
         if frontier.size() != event.sequence {
             broken.get_or_insert(wrong(&event.organization, "lacks entries"));

@@ -18,8 +18,9 @@ use super::values::{references, value_of};
 
 /// Longest wait for one answer. The server gives up sooner (`statement_timeout`); this is for a server that is gone.
 const ANSWER_MAX: Duration = Duration::from_secs(120);
-/// Connections tried for the start of a transaction; those that died unnoticed in the pool are put away on the way.
-const CONNECTIONS_TRIED_MAX: u32 = 4;
+/// Connections tried for the start of a transaction, more than a pool has: those that died unnoticed in it are put away
+/// on the way, and the end of it is a new one, or none.
+const CONNECTIONS_TRIED_MAX: u32 = 32;
 
 pub(in super::super) struct PgConnection {
     pool: Pool,
@@ -75,11 +76,12 @@ impl PgConnection {
     ) -> Result<T, Failed> {
         let Some(client) = &self.client else { return Err(Failed::Time) };
         let client: &ClientWrapper = client;
-        let (begun, before) = (self.begun, !self.begun);
-        let ahead = match (begun, self.bound == Some(binding)) {
-            (true, true) => None,
-            (true, false) => Some(binding.text()),
-            (false, _) => Some(format!("{}; {}", self.begin, binding.text())),
+        let before = !self.begun;
+        let bind = binding.text().filter(|_| self.bound != Some(binding));
+        let ahead = match (self.begun, bind) {
+            (true, bind) => bind,
+            (false, Some(bind)) => Some(format!("{}; {bind}", self.begin)),
+            (false, None) => Some(self.begin.to_owned()),
         };
         let exchanged = self.handle.block_on(tokio::time::timeout(ANSWER_MAX, async {
             let prepared = client.prepare_cached(statement.postgres()).await.map_err(|e| (e, false))?;
@@ -90,7 +92,10 @@ impl PgConnection {
         }));
         match exchanged {
             Ok(Ok(answer)) => {
-                (self.begun, self.bound) = (true, Some(binding));
+                self.begun = true;
+                if binding != Binding::Any {
+                    self.bound = Some(binding);
+                }
                 Ok(answer)
             }
             Ok(Err((error, sent))) => {
@@ -129,8 +134,8 @@ impl PgConnection {
 
     /// Ends the transaction; a transaction that did nothing has nothing to end.
     pub(super) fn end(&mut self, how: &'static str) -> Result<(), DbError> {
-        let (begun, bound) = (std::mem::take(&mut self.begun), self.bound.take());
-        if !begun && bound.is_none() {
+        self.bound = None;
+        if !std::mem::take(&mut self.begun) {
             return Ok(());
         }
         let Some(client) = &self.client else {
