@@ -2,7 +2,7 @@
 # Installs what a command of this repository needs and is missing; does nothing when it is there.
 #   tools/provision.sh WHAT…
 # From Debian's packages (12 or newer): build chromium dns postgres node
-# Into .tools, from PyPI, npm and crates.io, versions pinned: smtp schemathesis e2e cargo-deny cargo-fuzz
+# Into .tools, from PyPI, npm and crates.io, versions pinned: smtp schemathesis sbom e2e cargo-deny cargo-fuzz
 # Only looked at, never installed: rust-check
 set -euo pipefail
 # shellcheck source=tools/lib.sh
@@ -159,7 +159,7 @@ need_cargo_tool() {
   rm -rf "$TOOLS/build"
 }
 
-[ $# -gt 0 ] || die "say what to provide: tools/provision.sh rust-check build chromium dns postgres smtp node e2e schemathesis cargo-deny cargo-fuzz"
+[ $# -gt 0 ] || die "say what to provide: tools/provision.sh rust-check build chromium dns postgres smtp node e2e schemathesis sbom cargo-deny cargo-fuzz"
 mkdir -p "$TOOLS"
 for what in "$@"; do
   case "$what" in
@@ -170,9 +170,9 @@ for what in "$@"; do
     postgres) need_postgres ;;
     node) need_node ;;
     e2e) need_e2e ;;
-    smtp | schemathesis) need_venv "$what" ;;
+    smtp | schemathesis | sbom) need_venv "$what" ;;
     cargo-deny) need_cargo_tool cargo-deny "$CARGO_DENY_VERSION" ;;
     cargo-fuzz) need_cargo_tool cargo-fuzz "$CARGO_FUZZ_VERSION" ;;
-    *) die "nothing called \`$what\` to provide; known: rust-check build chromium dns postgres smtp node e2e schemathesis cargo-deny cargo-fuzz" ;;
+    *) die "nothing called \`$what\` to provide; known: rust-check build chromium dns postgres smtp node e2e schemathesis sbom cargo-deny cargo-fuzz" ;;
   esac
 done
