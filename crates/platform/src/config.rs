@@ -56,6 +56,8 @@ pub struct Config {
     pub header_timeout: Duration,
     pub request_timeout: Duration,
     pub connections_max: usize,
+    /// Makes of security keys that count as attested.
+    pub passkey_makes: Option<PathBuf>,
     /// 0: no limits.
     pub rate_limit_percent: u32,
     pub password: PasswordHashing,

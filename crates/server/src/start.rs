@@ -12,6 +12,7 @@ use platform::time::Clock;
 use platform::web::Authenticate;
 use platform::{mail, outbound, secrets};
 use users::domains::prover::{NetworkProver, ProverService};
+use users::passkeys::attestation::Makes;
 use users::passwords::PasswordPool;
 use users::passwords::phc::Cost;
 use users::passwords::pool::PoolSettings;
@@ -35,6 +36,8 @@ pub enum StartError {
     File { path: String, reason: String },
     #[error(transparent)]
     Pool(#[from] users::passwords::PoolError),
+    #[error(transparent)]
+    Makes(#[from] users::passkeys::attestation::MakesError),
 }
 
 /// What differs between a server, a command on the server's machine, and the demo.
@@ -68,6 +71,7 @@ pub async fn build_with(
     let dns = Arc::new(outbound::dns::Dns::from_config(&config)?);
     let client = outbound::Outbound::new(&config, dns.clone())?;
     let pool = PasswordPool::start(pool_settings(&config))?;
+    let makes = config.passkey_makes.as_deref().map(Makes::load).transpose()?.unwrap_or_default();
     let prover = NetworkProver::new(dns, client.clone(), options.random.clone(), config.https_proof_port);
     let prover = ProverService(Arc::new(prover));
     let parts = AppParts {
@@ -79,7 +83,8 @@ pub async fn build_with(
         areas: crate::AREAS.to_vec(),
         authenticate: options.authenticate,
     };
-    let builder = AppBuilder::new(parts).service(mailer).service(client).service(pool).service(prover);
+    let builder =
+        AppBuilder::new(parts).service(mailer).service(client).service(pool).service(prover).service(makes);
     Ok(more(builder).build())
 }
 

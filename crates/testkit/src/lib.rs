@@ -14,6 +14,7 @@
 //! PostgreSQL runs when `BAILIWICK_TEST_POSTGRES` names a server (`tools/with-postgres.sh` starts one); each test gets
 //! a schema of its own. Mail lands in a folder that [`Kit::mails`] reads.
 
+pub mod authenticator;
 pub mod database;
 pub mod http;
 pub mod kit;

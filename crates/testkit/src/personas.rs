@@ -16,7 +16,7 @@ use platform::principals::{
     self, Account, AccountState, Membership, MembershipSource, MembershipState, Organization,
     OrganizationKind, OrganizationState,
 };
-use platform::web::access::Credential;
+use platform::web::access::{Credential, Proof};
 use platform::web::{Authenticate, Principal, Problem};
 use platform::{App, web};
 
@@ -50,9 +50,15 @@ impl Authenticate for Believing {
                 email: account.email,
                 session: Some(platform::ids::Id::uuid(account.id)),
                 credential: Credential::Session,
+                proof: fresh(app),
             }))
         })
     }
+}
+
+/// As somebody who signed in just now.
+fn fresh(app: &App) -> Proof {
+    Proof { recent_until: app.clock().now().plus(platform::time::HOUR), restricted: false }
 }
 
 /// `ORGANIZATION-ID scope,scope`
@@ -70,6 +76,7 @@ fn token_principal(text: &str) -> Option<Principal> {
             organization,
             scopes: scopes.split(',').filter_map(Permission::parse).collect(),
         },
+        proof: Proof::default(),
     })
 }
 

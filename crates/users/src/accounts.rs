@@ -178,6 +178,7 @@ fn activate(
     name: &str,
 ) -> Result<Account, DbError> {
     store::remove(tx, account.id)?;
+    crate::factors::forget(tx, account.id)?;
     sessions::revoke_all(ctx, tx, account.id, None, "address_proved")?;
     principals::set_account_state(tx, account.id, AccountState::Active)?;
     principals::rename_account(tx, account.id, name)?;

@@ -55,3 +55,12 @@ pub async fn try_password(browser: &mut Client, email: &str, password: &str) -> 
     browser.get("/sign-in").await.expect(200);
     browser.submit("/sign-in", &[("email", email), ("password", password)]).await
 }
+
+/// Whether a mail to `email` says this. Mails of one moment come in any order.
+pub async fn was_told(kit: &Kit, email: &str, words: &str) -> bool {
+    let mails = kit.mails().await;
+    mails
+        .iter()
+        .map(|mail| mail.replace("=\r\n", ""))
+        .any(|mail| mail.contains(email) && mail.contains(words))
+}

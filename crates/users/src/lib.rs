@@ -13,6 +13,7 @@ pub mod accounts;
 pub mod api_tokens;
 pub mod audit_log;
 pub mod claims;
+pub mod confirmations;
 pub mod domains;
 pub mod factors;
 pub mod facts;
@@ -24,15 +25,19 @@ pub mod links;
 pub mod login;
 pub mod names;
 pub mod organizations;
+pub mod passkeys;
 pub mod passwords;
 pub mod people;
 pub mod people_import;
 pub mod policies;
 pub mod recovery;
+pub mod recovery_codes;
+pub mod second_step;
 pub mod sessions;
 pub mod set_up;
 pub mod throttles;
 pub mod tokens;
+pub mod totp;
 
 pub static AREA: Area = Area {
     name: "users",
@@ -67,6 +72,14 @@ fn routes() -> Routes {
         .merge(accounts::pages::routes())
         .merge(login::api::routes())
         .merge(login::pages::routes())
+        .merge(second_step::api::routes())
+        .merge(second_step::pages::routes())
+        .merge(confirmations::api::routes())
+        .merge(confirmations::pages::routes())
+        .merge(factors::api::routes())
+        .merge(factors::pages::routes())
+        .merge(passkeys::api::routes())
+        .merge(passkeys::pages::routes())
         .merge(recovery::api::routes())
         .merge(recovery::pages::routes())
         .merge(sessions::api::routes())
@@ -111,6 +124,14 @@ const NAVIGATION: &[NavEntry] = &[
         href: "/account/password",
         permission: None,
         rank: 20,
+    },
+    NavEntry {
+        console: NavConsole::Account,
+        group: "",
+        label: "Factors",
+        href: factors::pages::PATH,
+        permission: None,
+        rank: 25,
     },
     NavEntry {
         console: NavConsole::Account,

@@ -15,6 +15,7 @@ use platform::{App, Ctx};
 use crate::accounts::email::EmailAddress;
 use crate::links::{self, Purpose};
 use crate::passwords::{Password, PasswordPool, PoolError, store};
+use crate::second_step::{self, Entered};
 use crate::sessions::{self, Method};
 use crate::throttles::{self, Subject};
 use crate::tokens::LinkToken;
@@ -34,16 +35,12 @@ pub enum Error {
 
 /// How a try ended.
 pub enum Outcome {
-    SignedIn {
-        token: LinkToken,
-        account: AccountId,
-    },
+    /// The password is right: a session, or a sign-in that waits for its second step.
+    Entered { entered: Entered, account: AccountId },
     /// Unknown address, wrong password, no password, not active: one answer for all.
     Wrong,
     /// Too many tries; the password was not looked at.
-    Throttled {
-        wait: Duration,
-    },
+    Throttled { wait: Duration },
 }
 
 struct Known {
@@ -53,7 +50,7 @@ struct Known {
     refused: Option<Duration>,
 }
 
-/// Checks a password and starts a session.
+/// Checks a password; what follows depends on what the account has.
 pub async fn sign_in(app: &App, ctx: &Ctx, email: &str, password: Password) -> Result<Outcome, Error> {
     let subject = Subject {
         // What is no address still costs the same and is counted.
@@ -127,11 +124,11 @@ async fn finish(
             if let (Some(old), Some(new)) = (&old, &rehashed) {
                 store::rehash(tx, account, old, new)?;
             }
-            Ok(sessions::start(&at, tx, provider, &person, Method::Password)?.map(Some))
+            Ok(second_step::enter(&at, tx, provider, &person, Method::Password)?.map(Some))
         })
         .await?;
     Ok(match written.value {
-        Some(token) => Outcome::SignedIn { token, account },
+        Some(entered) => Outcome::Entered { entered, account },
         None => Outcome::Wrong,
     })
 }
@@ -187,8 +184,8 @@ pub fn create_link(ctx: &Ctx, tx: &mut Tx, account: &Account) -> Result<Commit<L
     Ok(Commit::changed(token, recorded))
 }
 
-/// Uses such a link up and starts a session; `None` when it does not work any more.
-pub fn use_link(ctx: &Ctx, tx: &mut Tx, token: &LinkToken) -> Result<Commit<Option<LinkToken>>, DbError> {
+/// Uses such a link up and goes on as after a password; `None` when it does not work any more.
+pub fn use_link(ctx: &Ctx, tx: &mut Tx, token: &LinkToken) -> Result<Commit<Option<Entered>>, DbError> {
     let Some(link) = links::consume(tx, Purpose::SignIn, token, ctx.now)? else {
         return Ok(Commit::unchanged(None));
     };
@@ -198,5 +195,5 @@ pub fn use_link(ctx: &Ctx, tx: &mut Tx, token: &LinkToken) -> Result<Commit<Opti
     };
     let Some(account) = account else { return Ok(Commit::unchanged(None)) };
     let provider = sessions::provider_id(tx)?;
-    Ok(sessions::start(ctx, tx, provider, &account, Method::Link)?.map(Some))
+    Ok(second_step::enter(ctx, tx, provider, &account, Method::Link)?.map(Some))
 }

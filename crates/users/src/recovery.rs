@@ -12,6 +12,7 @@ use crate::accounts::email::EmailAddress;
 use crate::accounts::{join, notice};
 use crate::links::{self, Purpose};
 use crate::passwords::store;
+use crate::second_step::{self, Entered};
 use crate::sessions::{self, Method};
 use crate::tokens::LinkToken;
 
@@ -57,11 +58,16 @@ pub fn request(app: &App, ctx: &Ctx, tx: &mut Tx, email: &EmailAddress) -> Resul
 }
 
 pub enum Recovered {
-    Done { account: AccountId, session: LinkToken },
+    /// A link proves the mailbox, which is no second factor: where there is one, it is asked for.
+    Done {
+        account: AccountId,
+        entered: Entered,
+    },
     LinkDead,
 }
 
-/// Uses the link up: sets the password, ends every session and every other recovery link, signs in.
+/// Uses the link up: sets the password, ends every session and every other recovery link, goes on as after a
+/// password.
 pub fn finish(
     app: &App,
     ctx: &Ctx,
@@ -83,6 +89,6 @@ pub fn finish(
     sessions::revoke_all(ctx, tx, id, None, "recovery")?;
     mail::enqueue(app.keyring(), ctx, tx, None, &notice(app, &account.email))?;
     let _recorded = tx.record(Event::new(provider, "password.recovered").target("account", id));
-    let started = sessions::start(ctx, tx, provider, &account, Method::Link)?;
-    Ok(started.map(|session| Recovered::Done { account: id, session }))
+    let entered = second_step::enter(ctx, tx, provider, &account, Method::Link)?;
+    Ok(entered.map(|entered| Recovered::Done { account: id, entered }))
 }

@@ -14,6 +14,7 @@ use platform::principals::{self, Account, AccountState};
 use platform::time::{DAY, HOUR, MINUTE, Timestamp};
 use platform::web::guard::limits::network;
 
+use crate::factors::Level;
 use crate::tokens::LinkToken;
 
 pub(crate) mod api;
@@ -43,10 +44,18 @@ impl SessionRules {
         SessionRules { idle: Duration::from_secs(12 * 3600), absolute: Duration::from_secs(30 * 86_400) };
 }
 
+/// The proof that decided: the second one, where two were asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
     Password,
     Link,
+    /// A one-time code, after a password or a mailed link.
+    Totp,
+    /// A recovery code, after a password or a mailed link.
+    RecoveryCode,
+    Passkey,
+    /// A passkey whose make was proved and is on the list.
+    AttestedPasskey,
 }
 
 impl Method {
@@ -54,6 +63,32 @@ impl Method {
         match self {
             Self::Password => "password",
             Self::Link => "link",
+            Self::Totp => "totp",
+            Self::RecoveryCode => "recovery_code",
+            Self::Passkey => "passkey",
+            Self::AttestedPasskey => "attested_passkey",
+        }
+    }
+
+    /// Authentication method references (RFC 8176), separated by spaces. A link and a recovery code have none of
+    /// their own there.
+    pub fn amr(self) -> &'static str {
+        match self {
+            Self::Password => "pwd",
+            Self::Link => "link",
+            Self::Totp => "otp mfa",
+            Self::RecoveryCode => "rc mfa",
+            Self::Passkey => "swk user mfa",
+            Self::AttestedPasskey => "hwk user mfa",
+        }
+    }
+
+    pub fn level(self) -> Level {
+        match self {
+            Self::Password | Self::Link => Level::Any,
+            Self::Totp | Self::RecoveryCode => Level::Mfa,
+            Self::Passkey => Level::Passkey,
+            Self::AttestedPasskey => Level::AttestedPasskey,
         }
     }
 }
@@ -73,6 +108,11 @@ pub struct Session {
     pub created_at: Timestamp,
     pub last_seen_at: Timestamp,
     pub expires_at: Timestamp,
+    /// How it was proved, as RFC 8176 names it, separated by spaces.
+    pub amr: String,
+    pub level: Level,
+    /// The last proof.
+    pub auth_time: Timestamp,
 }
 
 fn read_session(row: &Row) -> Result<Session, DbError> {
@@ -84,6 +124,9 @@ fn read_session(row: &Row) -> Result<Session, DbError> {
         created_at: row.get(4)?,
         last_seen_at: row.get(5)?,
         expires_at: row.get(6)?,
+        amr: row.get(7)?,
+        level: Level::from_rank(row.get(8)?),
+        auth_time: row.get(9)?,
     })
 }
 
@@ -95,6 +138,8 @@ pub(crate) struct Live {
     pub email: String,
     pub seen_due: bool,
     pub idle: Duration,
+    pub recent_until: Timestamp,
+    pub restricted: bool,
 }
 
 /// Starts a session and gives its token for the cookie. The caller has checked who it is.
@@ -106,6 +151,9 @@ pub fn start(
     method: Method,
 ) -> Result<Commit<LinkToken>, DbError> {
     let rules = crate::policies::session_rules(tx, account)?;
+    // Whoever has yet to enrol what a policy asks for can do nothing but that.
+    let restricted = method.level() < crate::policies::required_level(tx, account)?;
+    let window = micros(crate::policies::step_up_window(tx, account)?);
     let token = LinkToken::generate(&mut |bytes| ctx.fill(bytes));
     let id: SessionId = ctx.id();
     let expires = ctx.now.plus(rules.absolute);
@@ -122,12 +170,17 @@ pub fn start(
             ctx.now.plus(rules.idle).min(expires),
             expires,
             micros(rules.idle),
+            method.amr(),
+            method.level().rank(),
+            window,
+            restricted,
         ],
     )?;
     let mut event = Event::new(provider, "session.started")
         .target("account", account.id)
         .with("session", id)
         .with("method", method.as_str())
+        .with("level", method.level().as_str())
         .personal("network", network(ctx.origin.ip));
     if let Some(agent) = &ctx.origin.user_agent {
         event = event.personal("user_agent", agent);
@@ -157,7 +210,58 @@ pub(crate) fn find_live(tx: &mut ReadTx, token: &LinkToken, now: Timestamp) -> R
         email: row.get(3)?,
         seen_due: now.since(seen) >= SEEN_EVERY,
         idle: Duration::from_micros(row.get(6)?),
+        recent_until: row.get(7)?,
+        restricted: row.get(8)?,
     }))
+}
+
+/// What a running session has proved, and whether a policy asks for more; `None` when it has ended.
+pub fn standing(
+    tx: &mut ReadTx,
+    account: AccountId,
+    id: SessionId,
+) -> Result<Option<(Level, bool)>, DbError> {
+    let row = tx.first(&sql::STANDING, params![account, id])?;
+    row.map(|row| Ok((Level::from_rank(row.get(0)?), row.get(1)?))).transpose()
+}
+
+/// Notes a later proof in a running session: it is recent again, and reaches what it proved.
+pub fn proved(
+    ctx: &Ctx,
+    tx: &mut Tx,
+    account: &Account,
+    id: SessionId,
+    method: Method,
+) -> Result<Commit<bool>, DbError> {
+    let Some((level, _)) = standing(tx, account.id, id)? else { return Ok(Commit::unchanged(false)) };
+    let reached = level.max(method.level());
+    let restricted = reached < crate::policies::required_level(tx, account)?;
+    let window = micros(crate::policies::step_up_window(tx, account)?);
+    tx.execute(
+        &sql::PROVED,
+        params![
+            account.id,
+            id,
+            method.as_str(),
+            method.amr(),
+            method.level().rank(),
+            ctx.now,
+            window,
+            restricted
+        ],
+    )?;
+    let event = Event::new(provider_id(tx)?, "session.confirmed")
+        .target("account", account.id)
+        .with("session", id)
+        .with("method", method.as_str());
+    let recorded = tx.record(event);
+    Ok(Commit::changed(true, recorded))
+}
+
+/// Holds the running sessions of this account against what its policies ask for now. The caller records the event.
+pub fn recheck(tx: &mut Tx, account: &Account) -> Result<u64, DbError> {
+    let required = crate::policies::required_level(tx, account)?;
+    tx.execute(&sql::RECHECK, params![account.id, required.rank()])
 }
 
 /// Notes that a session is in use.

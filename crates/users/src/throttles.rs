@@ -84,6 +84,33 @@ pub fn succeeded(tx: &mut Tx, subject: &Subject, now: Timestamp) -> Result<(), D
     Ok(())
 }
 
+/// Wrong second factors after a right password, per account and window: from anywhere, since whoever gets this far
+/// knows the password already.
+pub const SECOND_FAILURES_MAX: u64 = 10;
+
+fn second_key(account: AccountId) -> String {
+    format!("second:{account}")
+}
+
+/// As [`refuses`], for the second step.
+pub fn refuses_second(
+    tx: &mut ReadTx,
+    account: AccountId,
+    now: Timestamp,
+) -> Result<Option<Duration>, DbError> {
+    let window = window_of(now);
+    let failures: u64 = tx.scalar(&sql::FAILURES, params![second_key(account), window])?.unwrap_or(0);
+    Ok((failures >= SECOND_FAILURES_MAX).then(|| window.plus(WINDOW).since(now).max(MINUTE)))
+}
+
+/// Counts a wrong second factor; `true` when it was the last that this window takes.
+pub fn failed_second(tx: &mut Tx, account: AccountId, now: Timestamp) -> Result<bool, DbError> {
+    let (key, window) = (second_key(account), window_of(now));
+    tx.execute(&sql::COUNT, params![key.as_str(), window])?;
+    let failures: u64 = tx.scalar(&sql::FAILURES, params![key, window])?.unwrap_or(0);
+    Ok(failures == SECOND_FAILURES_MAX)
+}
+
 /// Drops counters of windows that are over.
 pub fn clean(tx: &mut Tx, now: Timestamp) -> Result<u64, DbError> {
     tx.execute(&sql::CLEAN, params![window_of(now)])

@@ -273,6 +273,7 @@ impl Reader {
             header_timeout: self.seconds("header_seconds"),
             request_timeout: self.seconds("request_seconds"),
             connections_max: self.count("connections_max"),
+            passkey_makes: self.path("passkey_makes"),
             rate_limit_percent: self.small("rate_limit_percent"),
             password: PasswordHashing {
                 workers,

@@ -266,6 +266,14 @@ static SETTINGS: &[Setting] = &[
     ),
     setting(PASSWORDS, "password_passes", number(1, 100), Some("2"), "Passes of one hash over its memory."),
     setting(
+        PASSWORDS,
+        "passkey_makes",
+        Kind::Path,
+        None,
+        "File with the makes of security keys that count as attested: a JSON list of `{\"aaguid\", \"name\", \"roots\": [PEM, …]}`. \
+         Unset: none does, and no passkey reaches the level `attested_passkey`.",
+    ),
+    setting(
         LOGS,
         "log_format",
         Kind::Choice(&["text", "json"]),

@@ -48,6 +48,7 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(7, "0007_breach_contacts"),
     migration!(8, "0008_responsibility"),
     migration!(9, "0009_ledger_anchors"),
+    migration!(10, "0010_factors"),
 ];
 
 impl Migration {

@@ -11,6 +11,7 @@ use crate::app::App;
 use crate::ctx::{Actor, Ctx};
 use crate::ids::{AccountId, OrganizationId};
 use crate::principals::{Organization, OrganizationKind};
+use crate::time::Timestamp;
 
 use super::Problem;
 use super::routes::RouteInfo;
@@ -26,6 +27,17 @@ pub struct Principal {
     /// The session, where there is one; CSRF tokens are bound to it.
     pub session: Option<uuid::Uuid>,
     pub credential: Credential,
+    pub proof: Proof,
+}
+
+/// When a session's person last proved who they are, and whether that is enough. Tokens and the operator have none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Proof {
+    /// Until when it counts as recent, for routes that ask for a [recent proof](super::routes::Route::recent).
+    pub recent_until: Timestamp,
+    /// A policy asks for more than was proved: only routes where one
+    /// [enrols](super::routes::Route::while_restricted) are open.
+    pub restricted: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -96,6 +108,14 @@ impl Access {
     /// The signed-in person; API tokens are no persons.
     pub fn account(&self) -> Result<AccountId, Problem> {
         self.principal()?.account.ok_or_else(|| Problem::forbidden("a signed-in person"))
+    }
+
+    /// Whether this person proved who they are recently enough for acts that change credentials and policies.
+    pub fn is_recent(&self) -> bool {
+        self.principal.as_ref().is_some_and(|principal| match principal.credential {
+            Credential::Session => self.ctx.now < principal.proof.recent_until,
+            Credential::Operator | Credential::ApiToken { .. } => true,
+        })
     }
 
     /// The person who acts, or `None` for the operator; an API token is refused: it must not act as a founder or maker.

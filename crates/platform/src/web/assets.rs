@@ -52,10 +52,11 @@ impl Asset {
     }
 }
 
-static ASSETS: [Asset; 4] = [
+static ASSETS: [Asset; 5] = [
     Asset::new("app.css", "text/css; charset=utf-8", include_bytes!("assets/app.css")),
     Asset::new("app.js", "text/javascript; charset=utf-8", include_bytes!("assets/app.js")),
     Asset::new("htmx.min.js", "text/javascript; charset=utf-8", include_bytes!("assets/htmx.min.js")),
+    Asset::new("passkeys.js", "text/javascript; charset=utf-8", include_bytes!("assets/passkeys.js")),
     Asset::new("logo.svg", "image/svg+xml", include_bytes!("assets/logo.svg")),
 ];
 

@@ -18,6 +18,7 @@ use axum::response::{IntoResponse, Response};
 use crate::app::App;
 use crate::ctx::{Actor, Ctx, Origin};
 use crate::principals::{self, OrganizationState};
+use crate::time::Timestamp;
 
 use super::access::{Access, Credential, OrganizationAccess, Principal, may};
 use super::routes::{Openness, RouteInfo, RouteKind};
@@ -101,6 +102,8 @@ struct Seen {
     principal: Option<Principal>,
     new_mark: Option<String>,
     path: String,
+    /// The page that a form was sent from.
+    referer: String,
     csrf: String,
     flash: bool,
     limit: Option<limits::Standing>,
@@ -117,6 +120,7 @@ async fn admit(
 ) -> Result<Response, Problem> {
     let (mut parts, body) = request.into_parts();
     seen.path = parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default();
+    seen.referer = referer_path(app, &parts.headers);
     let origin = origin_of(app, &parts);
     let ip = origin.ip;
     let ctx = ctx.from_origin(origin);
@@ -141,6 +145,7 @@ async fn admit(
     seen.flash = flash.is_some();
 
     let here = check_access(app, info, organization, principal.as_ref()).await?;
+    check_proof(info, principal.as_ref(), ctx.now)?;
     let staff = info.kind == RouteKind::Page && is_staff(app, principal.as_ref()).await?;
     let actor = principal.as_ref().map_or(Actor::Anonymous, |principal| principal.actor.clone());
     let access = Access {
@@ -291,6 +296,36 @@ async fn check_access(
     Ok(Some(OrganizationAccess { organization, role }))
 }
 
+/// A session whose proof falls short of a policy only enrols; one whose proof is old confirms before it changes
+/// credentials and policies.
+fn check_proof(info: &RouteInfo, principal: Option<&Principal>, now: Timestamp) -> Result<(), Problem> {
+    let Some(principal) = principal.filter(|one| matches!(one.credential, Credential::Session)) else {
+        return Ok(());
+    };
+    if info.openness == Openness::Public {
+        return Ok(());
+    }
+    if principal.proof.restricted && !info.while_restricted {
+        return Err(Problem::enrolment());
+    }
+    if info.recent && now >= principal.proof.recent_until {
+        return Err(Problem::step_up());
+    }
+    Ok(())
+}
+
+/// The path of the page a request comes from, when it is one of ours.
+fn referer_path(app: &App, headers: &HeaderMap) -> String {
+    let origin = app.config().public_origin();
+    headers
+        .get(header::REFERER)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.strip_prefix(origin.as_str()))
+        .filter(|path| path.starts_with('/'))
+        .unwrap_or("/")
+        .to_owned()
+}
+
 async fn is_staff(app: &App, principal: Option<&Principal>) -> Result<bool, Problem> {
     let Some(account) = principal.and_then(|principal| principal.account) else { return Ok(false) };
     app.db()
@@ -341,6 +376,15 @@ fn page_of_problem(
     if problem.status == StatusCode::UNAUTHORIZED && info.method == Method::GET {
         let next: String = url::form_urlencoded::byte_serialize(seen.path.as_bytes()).collect();
         return axum::response::Redirect::to(&format!("/sign-in?next={next}")).into_response();
+    }
+    if problem.kind == "step-up-required" {
+        // What was typed is lost, so pages with forms ask before they are filled in.
+        let back = if info.method == Method::GET { &seen.path } else { &seen.referer };
+        let next: String = url::form_urlencoded::byte_serialize(back.as_bytes()).collect();
+        return axum::response::Redirect::to(&format!("/confirm?next={next}")).into_response();
+    }
+    if problem.kind == "enrolment-required" {
+        return axum::response::Redirect::to("/account/factors").into_response();
     }
     let mut page = problem_page(app, &problem, Some(seen), request_id);
     for (name, value) in response.headers() {

@@ -101,6 +101,20 @@ impl Problem {
             .cure("ask an owner of the organization")
     }
 
+    /// 403: the session's proof of who one is lies too far back for this.
+    pub fn step_up() -> Self {
+        Self::new(StatusCode::FORBIDDEN, "step-up-required", "Confirm that it is you")
+            .detail("this changes credentials or policies and needs a recent proof of who you are")
+            .cure("confirm with `POST /api/v1/account/confirmations`, then repeat this")
+    }
+
+    /// 403: a policy asks for a factor that this person has yet to enrol, or to prove in this session.
+    pub fn enrolment() -> Self {
+        Self::new(StatusCode::FORBIDDEN, "enrolment-required", "Your sign-in needs another factor first")
+            .detail("a policy of your organization asks for more than this session has proved")
+            .cure("enrol it at `/account/factors`, or confirm with it at `/confirm`")
+    }
+
     /// 404: it does not exist, or its existence is not yours to know.
     pub fn not_found(what: &str) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not-found", "Not found").detail(format!("there is no such {what}"))

@@ -68,6 +68,10 @@ pub struct RouteInfo {
     pub request: Option<Document>,
     pub responses: Vec<(u16, Option<Document>)>,
     pub query: Vec<QueryParameter>,
+    /// Needs a proof of who one is that is recent: see [`Route::recent`].
+    pub recent: bool,
+    /// See [`Route::while_restricted`].
+    pub while_restricted: bool,
 }
 
 impl RouteInfo {
@@ -86,6 +90,8 @@ impl RouteInfo {
             request: None,
             responses: Vec::new(),
             query: Vec::new(),
+            recent: false,
+            while_restricted: false,
         }
     }
 }
@@ -181,6 +187,8 @@ where
             request: None,
             responses: Vec::new(),
             query: Vec::new(),
+            recent: false,
+            while_restricted: false,
         },
         router: axum::routing::on(filter, handler),
     }
@@ -236,6 +244,21 @@ impl Route {
     #[must_use]
     pub fn summary(mut self, summary: &'static str) -> Self {
         self.info.summary = summary;
+        self
+    }
+
+    /// Changes credentials or policies: a session must have proved within its step-up window who it is. Pages lead to
+    /// the proof and back, the API answers `step-up-required`.
+    #[must_use]
+    pub fn recent(mut self) -> Self {
+        self.info.recent = true;
+        self
+    }
+
+    /// Open to a session that has yet to enrol what a policy asks for: enrolling itself, and leaving.
+    #[must_use]
+    pub fn while_restricted(mut self) -> Self {
+        self.info.while_restricted = true;
         self
     }
 

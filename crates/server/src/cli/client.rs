@@ -11,7 +11,7 @@ use futures_util::future::BoxFuture;
 use platform::App;
 use platform::ctx::{Actor, Random};
 use platform::time::Clock;
-use platform::web::access::Credential;
+use platform::web::access::{Credential, Proof};
 use platform::web::{Authenticate, Principal, Problem, guard};
 use serde_json::Value;
 use tower::ServiceExt;
@@ -41,6 +41,7 @@ impl Authenticate for OperatorOnly {
                 email: String::new(),
                 session: None,
                 credential: Credential::Operator,
+                proof: Proof::default(),
             }))
         })
     }

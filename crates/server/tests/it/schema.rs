@@ -27,6 +27,7 @@ const NO_REFERENCE: &[(&str, &str)] = &[
     ("events.actor_id", "an actor may be of any kind, and outlives its row here"),
     ("events.target_id", "a target may be of any kind, and outlives its row here"),
     ("events.transaction_id", "PostgreSQL's own number of the transaction, orders the feed"),
+    ("passkeys.credential_id", "the authenticator's own name of the key, from outside"),
     ("feed_cursors.transaction_id", "a place in the feed, not a row"),
 ];
 

@@ -37,10 +37,15 @@ const LARGE: &[&str] = &[
     "matrix_standings",
     "memberships",
     "organizations",
+    "passkeys",
     "password_history",
     "passwords",
+    "pending_sign_ins",
+    "recovery_codes",
     "sessions",
     "sign_in_failures",
+    "spent_challenges",
+    "totp_factors",
 ];
 
 /// Tables of a few rows, whatever the size of the installation.

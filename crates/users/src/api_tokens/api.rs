@@ -35,6 +35,7 @@ pub(crate) fn routes() -> Routes {
         )
         .add(
             routes::post(LIST, "api_token.create", MANAGE, create)
+                .recent()
                 .summary("Make an API token; its secret is in this answer only. Takes a person, not a token")
                 .takes::<NewTokenBody>()
                 .gives::<CreatedView>(201)

@@ -28,8 +28,8 @@ pub(crate) fn routes() -> Routes {
     const REVOKE: &str = "/o/{organization}/api-tokens/{token}/revoke";
     Routes::new()
         .add(routes::get(LIST, "api_token.list_page", READ, list))
-        .add(routes::get(NEW, "api_token.create_page", MANAGE, new_page))
-        .add(routes::post(NEW, "api_token.create_form", MANAGE, create).records("api_token."))
+        .add(routes::get(NEW, "api_token.create_page", MANAGE, new_page).recent())
+        .add(routes::post(NEW, "api_token.create_form", MANAGE, create).recent().records("api_token."))
         .add(routes::post(REVOKE, "api_token.revoke_form", MANAGE, revoke).records("api_token."))
 }
 

@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use platform::App;
+use platform::ids::AccountId;
 use platform::web::browser::{self, SESSION_COOKIE};
 use platform::web::extract::Json;
 use platform::web::routes::{self, Limit, Openness, Routes};
@@ -12,15 +13,19 @@ use serde::{Deserialize, Serialize};
 
 use super::{Error, Outcome};
 use crate::passwords::Password;
+use crate::second_step::Entered;
+use crate::second_step::api::FactorNeeded;
+use crate::tokens::LinkToken;
 
 pub(crate) fn routes() -> Routes {
     Routes::new().add(
         routes::post("/api/v1/sessions", "session.create", Openness::Public, create)
             .limit(Limit::Credential)
             .records("s")
-            .summary("Sign in with a password; the session comes as a cookie")
+            .summary("Sign in with a password; the session comes as a cookie. 202: a second factor is needed")
             .takes::<Credentials>()
-            .gives::<SignedIn>(201),
+            .gives::<SignedIn>(201)
+            .gives::<FactorNeeded>(202),
     )
 }
 
@@ -55,16 +60,20 @@ pub(crate) fn busy(error: &dyn std::fmt::Display) -> Problem {
         .retry_after(2)
 }
 
+/// The answer that carries a new session.
+pub(crate) fn started(token: &LinkToken, account: AccountId) -> Response {
+    let answer = SignedIn { account: account.to_string() };
+    let mut response: Response = (StatusCode::CREATED, Json(answer)).into_response();
+    browser::set_cookie(&mut response, SESSION_COOKIE, &token.text(), None);
+    response.headers_mut().insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
+    response
+}
+
 async fn create(State(app): State<App>, access: Access, Json(body): Json<Credentials>) -> web::Result {
     match super::sign_in(&app, &access.ctx, &body.email, Password::new(body.password)).await? {
-        Outcome::SignedIn { token, account } => {
-            let answer = SignedIn { account: account.to_string() };
-            let mut response: Response = (StatusCode::CREATED, Json(answer)).into_response();
-            browser::set_cookie(&mut response, SESSION_COOKIE, &token.text(), None);
-            response
-                .headers_mut()
-                .insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
-            Ok(response)
+        Outcome::Entered { entered: Entered::Session(token), account } => Ok(started(&token, account)),
+        Outcome::Entered { entered: Entered::Pending(token), .. } => {
+            crate::second_step::api::needed(&app, &access, token).await
         }
         Outcome::Wrong => Err(Problem::new(
             StatusCode::UNAUTHORIZED,

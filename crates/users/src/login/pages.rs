@@ -16,6 +16,7 @@ use serde::Deserialize;
 use super::Outcome;
 use crate::links::{self, Purpose};
 use crate::passwords::Password;
+use crate::second_step::Entered;
 use crate::sessions;
 use crate::tokens::LinkToken;
 
@@ -36,7 +37,11 @@ pub(crate) fn routes() -> Routes {
                 .limit(Limit::Credential)
                 .records("session."),
         )
-        .add(routes::post("/sign-out", "session.sign_out", Openness::SignedIn, sign_out).records("session."))
+        .add(
+            routes::post("/sign-out", "session.sign_out", Openness::SignedIn, sign_out)
+                .while_restricted()
+                .records("session."),
+        )
 }
 
 #[derive(Template)]
@@ -46,6 +51,8 @@ struct SignInPage {
     email: String,
     next: String,
     sign_up: String,
+    /// Whether browsers offer passkeys at this address.
+    passkeys: bool,
     errors: FieldErrors,
 }
 
@@ -79,6 +86,7 @@ fn page(app: &App, access: &Access, email: &str, next: &str, errors: FieldErrors
         email: email.to_owned(),
         next,
         sign_up,
+        passkeys: crate::passkeys::RelyingParty::of(app).id().is_some(),
         errors,
     }
 }
@@ -101,7 +109,7 @@ struct SignInForm {
 async fn sign_in(State(app): State<App>, access: Access, Form(form): Form<SignInForm>) -> web::Result {
     let outcome = super::sign_in(&app, &access.ctx, &form.email, Password::new(form.password)).await;
     let (status, message) = match outcome.map_err(Problem::from)? {
-        Outcome::SignedIn { token, .. } => return signed_in(&app, &token, &safe_next(&form.next)),
+        Outcome::Entered { entered: found, .. } => return entered(&app, &found, &safe_next(&form.next)),
         Outcome::Wrong => {
             (StatusCode::UNPROCESSABLE_ENTITY, "This address and password do not fit together.".to_owned())
         }
@@ -121,6 +129,14 @@ pub(crate) fn signed_in(app: &App, token: &LinkToken, next: &str) -> web::Result
     let _ = app;
     browser::set_cookie(&mut response, SESSION_COOKIE, &token.text(), Some(days));
     Ok(response)
+}
+
+/// Sets the cookie of what was reached and goes on: to `next`, or to the second step and then there.
+pub(crate) fn entered(app: &App, found: &Entered, next: &str) -> web::Result<Response> {
+    match found {
+        Entered::Session(token) => signed_in(app, token, next),
+        Entered::Pending(token) => crate::second_step::pages::begin(token, next),
+    }
 }
 
 #[derive(Template)]
@@ -152,7 +168,7 @@ async fn use_link(State(app): State<App>, access: Access, Path(token): Path<Stri
     let token = LinkToken::parse(&token).map_err(|_| link_dead())?;
     let ctx = access.ctx.clone();
     let written = app.db().write(&access.ctx, move |tx| super::use_link(&ctx, tx, &token)).await?;
-    signed_in(&app, &written.value.ok_or_else(link_dead)?, "/")
+    entered(&app, &written.value.ok_or_else(link_dead)?, "/")
 }
 
 async fn sign_out(State(app): State<App>, access: Access) -> web::Result {

@@ -19,6 +19,7 @@ use serde::Deserialize;
 use super::api::{self, FilterQuery};
 use super::{Change, Detail, Person};
 use crate::audit_log::{self, Line};
+use crate::factors::{self, Level};
 
 pub(crate) const LIST: &str = "/o/{organization}/people";
 const READ: Openness = Openness::Organization(Permission::PeopleRead);
@@ -207,6 +208,8 @@ struct ShowPage {
     groups: Vec<platform::principals::Group>,
     roles: Vec<Choice>,
     history: Vec<Line>,
+    /// What the account reaches, has, and is asked for; `None` unless it is managed.
+    factors: Option<(Level, factors::State, Level)>,
     suspended: bool,
     may_change: bool,
     may_read_log: bool,
@@ -236,7 +239,9 @@ async fn show(
     let (Detail { person, groups }, history) = found.ok_or_else(|| Problem::not_found("person"))?;
     let owners = access.may(Permission::OrganizationManage);
     let slug = access.organization()?.slug.clone();
+    let factors = factors::api::of_member(&app, &access, account).await?;
     let page = ShowPage {
+        factors,
         shell: navigation::shell(&app, &access, NavConsole::Organization, &person.email, LIST),
         groups,
         roles: role_choices(person.role, owners),

@@ -29,6 +29,7 @@ pub(crate) fn routes() -> Routes {
         )
         .add(
             routes::put(PATH, "policy.decide", manage, put)
+                .recent()
                 .summary("Decide the policy; takes If-Match")
                 .records("policy.")
                 .takes::<Rules>()
@@ -48,6 +49,7 @@ pub(crate) fn routes() -> Routes {
         )
         .add(
             routes::post("/api/v1/organizations/{organization}/policy/undo", "policy.undo", manage, undo)
+                .recent()
                 .summary("Put the version before back in force")
                 .records("policy.")
                 .gives::<PolicyView>(200),

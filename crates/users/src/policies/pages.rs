@@ -23,9 +23,10 @@ pub(crate) fn routes() -> Routes {
     let manage = Openness::Organization(Permission::PoliciesManage);
     Routes::new()
         .add(routes::get(PATH, "policy.page", read, show))
-        .add(routes::post(PATH, "policy.decide_page", manage, submit).records("policy."))
+        .add(routes::post(PATH, "policy.decide_page", manage, submit).recent().records("policy."))
         .add(
             routes::post("/o/{organization}/policies/undo", "policy.undo_page", manage, undo)
+                .recent()
                 .records("policy."),
         )
 }

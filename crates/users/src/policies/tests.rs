@@ -87,6 +87,10 @@ async fn a_shorter_session_ends_running_ones_as_the_dry_run_said() {
             }
             let counted = mara.post(&format!("{PATH}/dry-run"), rules(15, 24)).await.expect(200).json();
             assert_eq!(counted["sessions_ending"], 1);
+            // Signed in days ago: it takes a proof again.
+            mara.put(PATH, rules(15, 24)).await.expect(403);
+            let proof = json!({ "password": crate::kit::PASSWORD });
+            mara.post("/api/v1/account/confirmations", proof).await.expect(204);
             mara.put(PATH, rules(15, 24)).await.expect(200);
             mara.get("/account").await.expect(303);
             let mut again = kit.nobody();

@@ -15,7 +15,7 @@ use crate::accounts::email::EmailAddress;
 use crate::accounts::pages::{MailSentPage, add_refusals};
 use crate::accounts::prepare_password;
 use crate::links::{self, Link, Purpose};
-use crate::login::pages::{link_dead, signed_in};
+use crate::login::pages::{entered, link_dead};
 use crate::passwords::Password;
 use crate::tokens::LinkToken;
 
@@ -121,7 +121,7 @@ async fn finish(
     let written =
         app.db().write(&access.ctx, move |tx| super::finish(&inner, &ctx, tx, &token, &phc)).await?;
     match written.value {
-        Recovered::Done { session, .. } => signed_in(&app, &session, "/"),
+        Recovered::Done { entered: found, .. } => entered(&app, &found, "/"),
         Recovered::LinkDead => Err(link_dead()),
     }
 }

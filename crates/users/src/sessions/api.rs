@@ -44,6 +44,12 @@ pub(crate) struct SessionView {
     /// Whether this is the session that asks.
     pub current: bool,
     pub method: String,
+    /// Authentication method references (RFC 8176).
+    pub amr: Vec<String>,
+    /// What it reached on the ladder of factors.
+    pub level: crate::factors::Level,
+    /// RFC 3339: the last proof.
+    pub auth_time: String,
     pub network: String,
     pub user_agent: String,
     /// RFC 3339.
@@ -57,6 +63,9 @@ pub(crate) fn view(session: Session, current: Option<SessionId>) -> SessionView 
         id: session.id.to_string(),
         current: current == Some(session.id),
         method: session.method,
+        amr: session.amr.split_whitespace().map(str::to_owned).collect(),
+        level: session.level,
+        auth_time: session.auth_time.rfc3339(),
         network: session.network,
         user_agent: session.user_agent,
         created_at: session.created_at.rfc3339(),

@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use platform::App;
 use platform::ctx::Actor;
 use platform::ids::Id;
-use platform::web::access::Credential;
+use platform::web::access::{Credential, Proof};
 use platform::web::browser::{SESSION_COOKIE, cookie};
 use platform::web::{Authenticate, Principal, Problem};
 
@@ -62,6 +62,7 @@ async fn by_token(app: &App, header: &str) -> Result<Principal, Problem> {
         email: String::new(),
         session: None,
         credential: Credential::ApiToken { organization: found.organization, scopes: found.scopes },
+        proof: Proof::default(),
     })
 }
 
@@ -85,5 +86,6 @@ async fn by_session(app: &App, value: &str) -> Result<Option<Principal>, Problem
         email: live.email,
         session: Some(live.id.uuid()),
         credential: Credential::Session,
+        proof: Proof { recent_until: live.recent_until, restricted: live.restricted },
     }))
 }

@@ -1,4 +1,5 @@
-//! Forgets what is over: sessions that ended long ago, counters of failed tries.
+//! Forgets what is over: sessions that ended long ago, counters of failed tries, sign-ins that never took their second
+//! step, answered challenges.
 
 use platform::App;
 use platform::db::DbError;
@@ -17,6 +18,8 @@ fn run(app: App, run: Run) -> JobFuture {
             .housekeeping(move |tx| {
                 super::clean(tx, now)?;
                 crate::throttles::clean(tx, now)?;
+                crate::second_step::clean(tx, now)?;
+                crate::passkeys::clean(tx, now)?;
                 Ok::<_, DbError>(())
             })
             .await?;

@@ -32,6 +32,10 @@ const EXTRA: &[(&str, &str)] = &[
     ("crates/users/src/claims/addresses.rs", "reads pasted lists and CSV, pure, so that it can be fuzzed"),
     ("crates/users/src/domains/", "proof over the network beside the rules that judge its result"),
     (
+        "crates/users/src/passkeys/",
+        "the strict readers and the verifier of WebAuthn, pure, so that they can be fuzzed, beside the rules",
+    ),
+    (
         "crates/users/src/passwords/",
         "hashing (format, pool, strength) is a small machine of its own beside the rules",
     ),

@@ -31,6 +31,11 @@ enum AccountCommand {
         #[arg(long, default_value = "member")]
         role: String,
     },
+    /// Take somebody's factors away; they are told by mail
+    ResetFactors {
+        #[arg(long)]
+        email: String,
+    },
     /// Print a link that signs an account in once
     SignInLink {
         #[arg(long)]
@@ -49,6 +54,10 @@ impl Account {
                     body["role"] = json!(role);
                 }
                 client.post("/api/v1/provider/accounts", body).await
+            }
+            AccountCommand::ResetFactors { email } => {
+                client.post("/api/v1/provider/factor-resets", json!({ "email": email })).await?;
+                Ok(json!({ "reset": email }))
             }
             AccountCommand::SignInLink { email } => {
                 client.post("/api/v1/provider/sign-in-links", json!({ "email": email })).await
@@ -80,6 +89,16 @@ enum PeopleCommand {
         #[arg(long)]
         dry_run: bool,
     },
+    /// What the owner of a managed account can prove
+    Factors {
+        /// The person's id, as `people list --json` gives it
+        account: String,
+    },
+    /// Take a managed account's factors away; its owner is told
+    ResetFactors {
+        /// The person's id, as `people list --json` gives it
+        account: String,
+    },
 }
 
 impl People {
@@ -88,6 +107,13 @@ impl People {
         let base = format!("/api/v1/organizations/{}", need(&organization, "organization")?);
         let work = async |client: &Client| match command {
             PeopleCommand::List => client.all(&format!("{base}/people")).await.map(Value::Array),
+            PeopleCommand::Factors { account } => {
+                client.get(&format!("{base}/people/{account}/factors")).await
+            }
+            PeopleCommand::ResetFactors { account } => {
+                client.post(&format!("{base}/people/{account}/factor-reset"), json!({})).await?;
+                Ok(json!({ "reset": account }))
+            }
             PeopleCommand::Import { file, dry_run } => {
                 let csv = std::fs::read_to_string(&file).map_err(|error| {
                     CliError::Failed(format!("cannot read `{}`: {error}", file.display()))

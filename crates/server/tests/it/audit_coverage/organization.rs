@@ -4,7 +4,8 @@ use bailiwick::demo::prover::Script;
 use platform::access::Role;
 use platform::ids::AccountId;
 use serde_json::{Value, json};
-use testkit::{Answer, Client};
+use testkit::authenticator::app_shows;
+use testkit::{Answer, Client, Kit};
 
 use super::Story;
 
@@ -36,6 +37,7 @@ pub(super) async fn tell(story: &mut Story<'_>, dns: &Script) {
     policies(story, &mut owner).await;
     domains(story, &mut owner, dns).await;
     claims(story, &mut owner, dns).await;
+    factor_resets(story, &mut owner, &mut staff).await;
     contacts(story, &mut owner).await;
     responsibility(story, &mut owner).await;
     audit_log(story, &mut owner).await;
@@ -252,6 +254,32 @@ async fn claims(story: &mut Story<'_>, owner: &mut Client, dns: &Script) {
     story.did("claim.create_form", made).await;
     story.kit.settle().await;
     story.aside().await;
+}
+
+/// Kim's account is managed since the claim; each reset takes what Kim enrolled before it.
+async fn factor_resets(story: &mut Story<'_>, owner: &mut Client, staff: &mut Client) {
+    let kim = story.kit.account("kim@fleet.example").await;
+    let mut browser = story.kit.browser_of(kim).await;
+    let enrol = async |browser: &mut Client, kit: &Kit| {
+        let begun = browser.post("/api/v1/account/totp", json!({})).await.expect(201).json();
+        let code = app_shows(begun["secret"].as_str().expect("a secret"), kit.now());
+        let body = json!({ "code": code });
+        browser.post("/api/v1/account/totp/confirmation", body).await.expect(200);
+    };
+    enrol(&mut browser, story.kit).await;
+    story.aside().await;
+    let done = owner.post(&format!("{API}/people/{kim}/factor-reset"), json!({})).await;
+    story.did("people.reset_factors", done).await;
+    enrol(&mut browser, story.kit).await;
+    story.aside().await;
+    let page = format!("{PAGES}/people/{kim}/reset-factors");
+    owner.get(&page).await.expect(200);
+    let done = owner.submit(&page, &[]).await;
+    story.did("people.reset_factors_form", done).await;
+    enrol(&mut browser, story.kit).await;
+    story.aside().await;
+    let done = staff.post("/api/v1/provider/factor-resets", json!({ "email": "kim@fleet.example" })).await;
+    story.did("account.reset_factors", done).await;
 }
 
 async fn contacts(story: &mut Story<'_>, owner: &mut Client) {

@@ -1,6 +1,7 @@
 //! What people do with their own accounts, with real passwords, sessions and mailed links.
 
 use serde_json::json;
+use testkit::authenticator::{Authenticator, app_shows};
 use testkit::{Client, Kit};
 
 use super::Story;
@@ -33,6 +34,7 @@ pub(super) async fn tell(story: &mut Story<'_>) {
     sessions(story).await;
     passwords(story).await;
     founding(story).await;
+    factors(story).await;
 }
 
 async fn set_up(story: &mut Story<'_>) {
@@ -141,12 +143,104 @@ async fn passwords(story: &mut Story<'_>) {
     story.did("recovery.request", asked).await;
     let link = story.mailed_link(MARA, "/recover/").await;
     forgetful.get(&link).await.expect(200);
-    let done = forgetful.submit(&link, &[("password", "four red foxes along the fence")]).await;
+    let done = forgetful.submit(&link, &[("password", MARAS_LAST)]).await;
     story.did("recovery.finish", done).await;
 }
 
+const MARAS_LAST: &str = "four red foxes along the fence";
+
+/// A browser whose sign-in waits for its second step.
+async fn waiting(story: &mut Story<'_>) -> Client {
+    let mut browser = story.kit.nobody();
+    browser.get("/sign-in").await.expect(200);
+    browser.submit("/sign-in", &[("email", MARA), ("password", MARAS_LAST)]).await.expect(303);
+    browser.get("/sign-in/second-step").await.expect(200);
+    story.aside().await;
+    browser
+}
+
+async fn factors(story: &mut Story<'_>) {
+    let kit = story.kit;
+    let mut mara = sign_in(kit, MARAS_LAST).await;
+    apps(story, &mut mara).await;
+    let mut key = passkeys(story, &mut mara).await;
+    let passkey = key.prove(&mut mara).await;
+    let done = mara.post("/api/v1/account/confirmations", json!({ "passkey": passkey })).await;
+    story.did("confirmation.create", done).await;
+    mara.get("/confirm").await.expect(200);
+    let passkey = key.prove(&mut mara).await.to_string();
+    let done = mara.submit("/confirm", &[("credential", &passkey)]).await;
+    story.did("confirmation.form", done).await;
+
+    let mut browser = waiting(story).await;
+    let passkey = key.prove(&mut browser).await;
+    let done = browser.post("/api/v1/sessions/second-step", json!({ "passkey": passkey })).await;
+    story.did("session.second_step", done).await;
+    let mut browser = waiting(story).await;
+    let passkey = key.prove(&mut browser).await.to_string();
+    let done = browser.submit("/sign-in/second-step", &[("credential", &passkey)]).await;
+    story.did("sign_in.second_step", done).await;
+    let done = key.sign_in(&mut kit.nobody()).await;
+    story.did("session.create_by_passkey", done).await;
+    let mut browser = kit.nobody();
+    browser.get("/sign-in").await.expect(200);
+    let passkey = key.prove(&mut browser).await.to_string();
+    let done = browser.submit("/sign-in/passkey", &[("credential", &passkey)]).await;
+    story.did("sign_in.by_passkey", done).await;
+}
+
+async fn apps(story: &mut Story<'_>, mara: &mut Client) {
+    let kit = story.kit;
+    let begun = mara.post("/api/v1/account/totp", json!({})).await;
+    let begun = story.did("totp.begin", begun).await.json();
+    let code = app_shows(begun["secret"].as_str().expect("a secret"), kit.now());
+    let done = mara.post("/api/v1/account/totp/confirmation", json!({ "code": code })).await;
+    story.did("totp.confirm", done).await;
+    let done = mara.post("/api/v1/account/recovery-codes", json!({})).await;
+    story.did("recovery_codes.make", done).await;
+    mara.get("/account/factors").await.expect(200);
+    let done = mara.submit("/account/factors/recovery-codes", &[]).await;
+    story.did("recovery_codes.make_form", done).await;
+    let done = mara.delete("/api/v1/account/totp").await;
+    story.did("totp.remove", done).await;
+    let begun = mara.submit("/account/factors/totp", &[]).await;
+    story.did("totp.begin_form", begun).await;
+    let page = mara.get("/account/factors/totp").await.expect(200).text();
+    let secret = page.split("<code>").nth(1).and_then(|rest| rest.split('<').next()).expect("a secret");
+    let code = app_shows(secret, kit.now());
+    let done = mara.submit("/account/factors/totp/confirm", &[("code", &code)]).await;
+    story.did("totp.confirm_form", done).await;
+    let done = mara.submit("/account/factors/totp/remove", &[]).await;
+    story.did("totp.remove_form", done).await;
+}
+
+/// Ends with one passkey enrolled.
+async fn passkeys(story: &mut Story<'_>, mara: &mut Client) -> Authenticator {
+    let origin = story.kit.app.config().public_origin();
+    let (mut first, mut second) = (Authenticator::new(&origin), Authenticator::new(&origin));
+    let made = first.enrol(mara).await;
+    let id = story.did("passkey.add", made).await.json()["id"].as_str().expect("an id").to_owned();
+    let path = format!("/api/v1/account/passkeys/{id}");
+    let done = mara.patch(&path, json!({ "name": "Green key" })).await;
+    story.did("passkey.rename", done).await;
+    let options = mara.post("/api/v1/account/passkeys/options", json!({})).await.expect(200).json();
+    let credential = second.create(&options).to_string();
+    let done = mara.submit("/account/passkeys", &[("name", "Phone"), ("credential", &credential)]).await;
+    story.did("passkey.add_form", done).await;
+    let done = mara.delete(&path).await;
+    story.did("passkey.remove", done).await;
+    let mut third = Authenticator::new(&origin);
+    let id = third.enrol(mara).await.expect(201).json()["id"].as_str().expect("an id").to_owned();
+    story.aside().await;
+    let done = mara.submit(&format!("/account/passkeys/{id}/rename"), &[("name", "Desk")]).await;
+    story.did("passkey.rename_form", done).await;
+    let done = mara.submit(&format!("/account/passkeys/{id}/remove"), &[]).await;
+    story.did("passkey.remove_form", done).await;
+    second
+}
+
 async fn founding(story: &mut Story<'_>) {
-    let mut mara = sign_in(story.kit, "four red foxes along the fence").await;
+    let mut mara = sign_in(story.kit, MARAS_LAST).await;
     story.aside().await;
     let made =
         mara.post("/api/v1/organizations", json!({ "name": "Harbor Logistics", "slug": "harbor" })).await;

@@ -1,0 +1,216 @@
+//! The second step of a sign-in: after a right password (or a mailed link) somebody with a factor proves it.
+//!
+//! Promises: until then there is no session; the waiting sign-in is kept by the server, bound to the browser by its
+//! cookie, ends after ten minutes, after five wrong tries, and with its first success. Wrong tries count for the
+//! account across sign-ins, and when they are used up its owner is told that somebody knows the password. Nobody
+//! learns before the password is right whether an account has factors.
+
+use std::time::Duration;
+
+use platform::db::{Commit, DbError, ReadTx, Recorded, Tx};
+use platform::events::Event;
+use platform::ids::{AccountId, OrganizationId};
+use platform::params;
+use platform::principals::{self, Account, AccountState};
+use platform::time::{MINUTE, Timestamp};
+use platform::{App, Ctx};
+
+use crate::factors::{self, State};
+use crate::passkeys::{self, Assertion, Proved, RelyingParty};
+use crate::sessions::{self, Method};
+use crate::tokens::LinkToken;
+use crate::{recovery_codes, throttles, totp};
+
+pub(crate) mod api;
+pub(crate) mod pages;
+mod sql;
+#[cfg(test)]
+mod tests;
+
+const LIFETIME: Duration = Duration::from_secs(10 * MINUTE.as_secs());
+const ATTEMPTS_MAX: u64 = 5;
+
+/// What somebody got for their first proof.
+#[derive(Clone)]
+pub enum Entered {
+    /// The cookie of a session; restricted where a policy asks for more.
+    Session(LinkToken),
+    /// The cookie of a sign-in that waits for its second step.
+    Pending(LinkToken),
+}
+
+/// Goes on after a first proof: with a session, or with the second step where the account has a factor.
+pub fn enter(
+    ctx: &Ctx,
+    tx: &mut Tx,
+    provider: OrganizationId,
+    account: &Account,
+    method: Method,
+) -> Result<Commit<Entered>, DbError> {
+    if !factors::has_any(tx, account.id)? {
+        return Ok(sessions::start(ctx, tx, provider, account, method)?.map(Entered::Session));
+    }
+    let token = LinkToken::generate(&mut |bytes| ctx.fill(bytes));
+    let expires = ctx.now.plus(LIFETIME);
+    tx.execute(&sql::INSERT, params![token.hash(), account.id, ctx.now, expires])?;
+    let event = Event::new(provider, "sign_in.second_step_asked")
+        .target("account", account.id)
+        .with("method", method.as_str());
+    let recorded = tx.record(event);
+    Ok(Commit::changed(Entered::Pending(token), recorded))
+}
+
+/// Whose sign-in waits behind this cookie.
+pub fn find(tx: &mut ReadTx, token: &LinkToken, now: Timestamp) -> Result<Option<Account>, DbError> {
+    let found: Option<AccountId> = tx.scalar(&sql::FIND, params![token.hash(), now, ATTEMPTS_MAX])?;
+    let Some(id) = found else { return Ok(None) };
+    Ok(principals::account(tx, id)?.filter(|account| account.state == AccountState::Active))
+}
+
+/// What the owner of a waiting sign-in can prove.
+pub fn choices(
+    tx: &mut ReadTx,
+    token: &LinkToken,
+    now: Timestamp,
+) -> Result<Option<(Account, State)>, DbError> {
+    let Some(account) = find(tx, token, now)? else { return Ok(None) };
+    let state = factors::state(tx, account.id)?;
+    Ok(Some((account, state)))
+}
+
+/// A second factor as it was given.
+#[derive(Clone)]
+pub enum Given {
+    Totp(String),
+    RecoveryCode(String),
+    /// With the cookie of the browser that asked for the challenge.
+    Passkey {
+        assertion: Assertion,
+        binding: String,
+    },
+}
+
+pub enum Outcome {
+    SignedIn {
+        session: LinkToken,
+        account: AccountId,
+    },
+    Wrong,
+    /// Unknown, over, used up, or tried too often: the password is asked for again.
+    Dead,
+    Throttled(Duration),
+}
+
+/// Judges a second factor of `account`: the method that it proves, or `None`.
+pub(crate) fn judge(
+    app: &App,
+    ctx: &Ctx,
+    tx: &mut Tx,
+    account: &Account,
+    given: &Given,
+) -> Result<Option<Method>, DbError> {
+    let keyring = app.keyring();
+    Ok(match given {
+        Given::Totp(typed) => totp::accept(ctx, tx, keyring, account.id, typed)?.then_some(Method::Totp),
+        Given::RecoveryCode(typed) => {
+            let right = recovery_codes::accept(ctx, tx, keyring, account.id, typed)?;
+            if right {
+                used_code(app, ctx, tx, account)?;
+            }
+            right.then_some(Method::RecoveryCode)
+        }
+        Given::Passkey { assertion, binding } => {
+            match passkeys::prove(&RelyingParty::of(app), ctx, tx, binding, assertion)? {
+                Proved::Right { account: proved, method } if proved.id == account.id => Some(method),
+                Proved::Right { .. } | Proved::Wrong { .. } => None,
+            }
+        }
+    })
+}
+
+fn used_code(app: &App, ctx: &Ctx, tx: &mut Tx, account: &Account) -> Result<(), DbError> {
+    let left = recovery_codes::left(tx, account.id)?;
+    let event = Event::new(sessions::provider_id(tx)?, "factor.recovery_code_used");
+    let _recorded = tx.record(event.target("account", account.id).with("left", left));
+    let what = format!("A recovery code was used; {left} are left");
+    factors::tell(app, ctx, tx, account, &what)
+}
+
+/// Counts and records a wrong second factor; tells the owner when the tries of this quarter of an hour are used up.
+pub(crate) fn failed(
+    app: &App,
+    ctx: &Ctx,
+    tx: &mut Tx,
+    account: &Account,
+    told: &str,
+) -> Result<Recorded, DbError> {
+    let last = throttles::failed_second(tx, account.id, ctx.now)?;
+    if last {
+        factors::tell(app, ctx, tx, account, told)?;
+    }
+    let event = Event::new(sessions::provider_id(tx)?, "sign_in.second_step_failed")
+        .target("account", account.id)
+        .with("used_up", last)
+        .personal("network", platform::web::guard::limits::network(ctx.origin.ip));
+    Ok(tx.record(event))
+}
+
+/// Finishes a waiting sign-in.
+pub fn finish(
+    app: &App,
+    ctx: &Ctx,
+    tx: &mut Tx,
+    token: &LinkToken,
+    given: &Given,
+) -> Result<Commit<Outcome>, DbError> {
+    let Some(account) = find(tx, token, ctx.now)? else { return Ok(Commit::unchanged(Outcome::Dead)) };
+    if let Some(wait) = throttles::refuses_second(tx, account.id, ctx.now)? {
+        return Ok(Commit::unchanged(Outcome::Throttled(wait)));
+    }
+    let Some(method) = judge(app, ctx, tx, &account, given)? else {
+        tx.execute(&sql::FAIL, params![token.hash()])?;
+        let told = "Somebody seems to know your password";
+        let recorded = failed(app, ctx, tx, &account, told)?;
+        return Ok(Commit::changed(Outcome::Wrong, recorded));
+    };
+    // Of two right answers at once only one finds the sign-in unused.
+    if tx.execute(&sql::CONSUME, params![token.hash(), ctx.now])? != 1 {
+        return Ok(Commit::unchanged(Outcome::Dead));
+    }
+    let provider = sessions::provider_id(tx)?;
+    let started = sessions::start(ctx, tx, provider, &account, method)?;
+    Ok(started.map(|session| Outcome::SignedIn { session, account: account.id }))
+}
+
+/// Signs in with a passkey alone: no address, no password.
+pub fn by_passkey(
+    app: &App,
+    ctx: &Ctx,
+    tx: &mut Tx,
+    assertion: &Assertion,
+    binding: &str,
+) -> Result<Commit<Option<(LinkToken, AccountId)>>, DbError> {
+    let provider = sessions::provider_id(tx)?;
+    match passkeys::prove(&RelyingParty::of(app), ctx, tx, binding, assertion)? {
+        Proved::Right { account, method } => {
+            let started = sessions::start(ctx, tx, provider, &account, method)?;
+            Ok(started.map(|session| Some((session, account.id))))
+        }
+        // A passkey that nobody has is noise; a known one that fails is worth a record.
+        Proved::Wrong { account: None, .. } => Ok(Commit::unchanged(None)),
+        Proved::Wrong { account: Some(account), refusal } => {
+            let event = Event::new(provider, "sign_in.failed").target("account", account);
+            let recorded = tx.record(event.with("step", "passkey").with("reason", refusal));
+            Ok(Commit::changed(None, recorded))
+        }
+    }
+}
+
+/// Ends what waits for this account.
+pub(crate) fn forget(tx: &mut Tx, account: AccountId) -> Result<u64, DbError> {
+    tx.execute(&sql::FORGET, params![account])
+}
+
+pub(crate) fn clean(tx: &mut Tx, now: Timestamp) -> Result<u64, DbError> {
+    tx.execute(&sql::CLEAN, params![now])
+}
