@@ -3,6 +3,7 @@
 #   tools/provision.sh WHAT…
 # From Debian's packages (12 or newer): build chromium dns postgres node
 # Into .tools, from PyPI, npm and crates.io, versions pinned: smtp schemathesis sbom e2e cargo-deny cargo-fuzz
+# Into .tools, from the Go module proxy, where Go is there: pebble (an ACME authority; its tests skip themselves without)
 # Only looked at, never installed: rust-check
 set -euo pipefail
 # shellcheck source=tools/lib.sh
@@ -10,6 +11,7 @@ set -euo pipefail
 
 CARGO_DENY_VERSION=0.20.2
 CARGO_FUZZ_VERSION=0.13.2
+PEBBLE_VERSION=v2.10.1
 POSTGRES_BIN=/usr/lib/postgresql/15/bin
 
 apt_updated=
@@ -159,7 +161,24 @@ need_cargo_tool() {
   rm -rf "$TOOLS/build"
 }
 
-[ $# -gt 0 ] || die "say what to provide: tools/provision.sh rust-check build chromium dns postgres smtp node e2e schemathesis sbom cargo-deny cargo-fuzz"
+# An authority to obtain certificates from in tests. Go is not installed for it alone: the tests say that they were skipped.
+need_pebble() {
+  [ -x "$TOOLS/bin/pebble" ] && [ -x "$TOOLS/bin/pebble-challtestsrv" ] &&
+    [ "$(cat "$TOOLS/bin/pebble.version" 2>/dev/null)" = "$PEBBLE_VERSION" ] && return
+  if ! have go; then
+    echo "skipped: Go is not installed, so the tests of certificates by ACME will skip themselves" >&2
+    return
+  fi
+  say "building pebble $PEBBLE_VERSION"
+  local name
+  for name in pebble pebble-challtestsrv; do
+    GOBIN="$TOOLS/bin" GOFLAGS=-modcacherw go install "github.com/letsencrypt/pebble/v2/cmd/$name@$PEBBLE_VERSION" ||
+      die "go could not install $name $PEBBLE_VERSION; its own message is above"
+  done
+  echo "$PEBBLE_VERSION" >"$TOOLS/bin/pebble.version"
+}
+
+[ $# -gt 0 ] || die "say what to provide: tools/provision.sh rust-check build chromium dns postgres smtp node e2e schemathesis sbom pebble cargo-deny cargo-fuzz"
 mkdir -p "$TOOLS"
 for what in "$@"; do
   case "$what" in
@@ -171,8 +190,9 @@ for what in "$@"; do
     node) need_node ;;
     e2e) need_e2e ;;
     smtp | schemathesis | sbom) need_venv "$what" ;;
+    pebble) need_pebble ;;
     cargo-deny) need_cargo_tool cargo-deny "$CARGO_DENY_VERSION" ;;
     cargo-fuzz) need_cargo_tool cargo-fuzz "$CARGO_FUZZ_VERSION" ;;
-    *) die "nothing called \`$what\` to provide; known: rust-check build chromium dns postgres smtp node e2e schemathesis sbom cargo-deny cargo-fuzz" ;;
+    *) die "nothing called \`$what\` to provide; known: rust-check build chromium dns postgres smtp node e2e schemathesis sbom pebble cargo-deny cargo-fuzz" ;;
   esac
 done

@@ -47,6 +47,7 @@ docs() {
 }
 
 rust() {
+  tools/provision.sh pebble
   cargo test --quiet --workspace --no-run
   tools/with-postgres.sh --fast cargo test --workspace --no-fail-fast -- "$@"
 }

@@ -28,6 +28,7 @@ mod product;
 mod realm;
 mod report;
 mod round;
+mod scale;
 mod seed;
 mod setup;
 
@@ -47,6 +48,16 @@ struct Arguments {
 enum Command {
     /// Measures the machine's limits alone.
     Limits(Place),
+    /// Simulates a million organizations with a billion people: spread, memory, bytes (docs/scale.md).
+    Scale {
+        #[arg(long, default_value_t = 1_000_000)]
+        organizations: usize,
+        #[arg(long, default_value_t = 1_000_000_000)]
+        people: u64,
+        /// Also fills a real store and weighs it.
+        #[arg(long)]
+        store: bool,
+    },
     /// Writes a Keycloak realm to standard output.
     Realm {
         #[arg(long, default_value_t = 10_000)]
@@ -146,6 +157,9 @@ fn main() -> ExitCode {
     let done = match arguments.command {
         None => run(&arguments.run),
         Some(Command::Limits(place)) => limits(&place).map(|()| true),
+        Some(Command::Scale { organizations, people, store }) => {
+            scale::run(scale::World { organizations, people, largest: 1_000_000 }, store).map(|()| true)
+        }
         Some(Command::Realm { users, cost }) => print_realm(users, &cost).map(|()| true),
         Some(Command::Probe { millis, probe }) => {
             print_probe(Duration::from_millis(millis), &probe).map(|()| true)

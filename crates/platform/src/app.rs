@@ -146,13 +146,15 @@ impl App {
 
     pub fn job_kind(&self, name: &str) -> Option<&'static JobKind> {
         let own = crate::mail::JOBS.iter().chain(crate::events::anchor::JOBS);
-        let own = own.chain(crate::web::guard::idempotency::JOBS);
+        let own = own.chain(crate::web::guard::idempotency::JOBS).chain(crate::acme::JOBS);
         self.areas().iter().flat_map(|area| area.jobs).chain(own).find(|kind| kind.name == name)
     }
 
     pub fn schedules(&self) -> Vec<Schedule> {
         let own = crate::mail::SCHEDULES.iter().chain(crate::events::anchor::SCHEDULES);
         let own = own.chain(crate::web::guard::idempotency::SCHEDULES);
+        let acme = crate::acme::SCHEDULES.iter().filter(|_| self.config().acme.is_some());
+        let own = own.chain(acme);
         self.areas().iter().flat_map(|area| area.schedules).chain(own).copied().collect()
     }
 

@@ -6,6 +6,7 @@
 //!
 //! To add a setting see `config/settings.rs`.
 
+mod acme;
 mod build;
 mod reference;
 mod settings;
@@ -36,6 +37,8 @@ pub struct Config {
     pub public_url: Url,
     pub provider_name: String,
     pub tls: Option<TlsFiles>,
+    pub acme: Option<Acme>,
+    pub redirect_listen: Option<SocketAddr>,
     pub trusted_proxies: Vec<IpNet>,
     pub drain: Duration,
     pub data_dir: PathBuf,
@@ -58,6 +61,7 @@ pub struct Config {
     pub connections_max: usize,
     /// Makes of security keys that count as attested.
     pub passkey_makes: Option<PathBuf>,
+    pub connections_per_address_max: usize,
     /// 0: no limits.
     pub rate_limit_percent: u32,
     pub password: PasswordHashing,
@@ -74,6 +78,24 @@ pub struct Config {
 pub struct TlsFiles {
     pub cert: PathBuf,
     pub key: PathBuf,
+}
+
+/// A certificate that this program obtains by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Acme {
+    /// Lower case, sorted, without doubles.
+    pub domains: Vec<String>,
+    /// A mail address.
+    pub contact: String,
+    pub directory: Url,
+    pub challenge: AcmeChallenge,
+    pub ca: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AcmeChallenge {
+    TlsAlpn,
+    Http,
 }
 
 /// How passwords are hashed, and by how many threads at once.

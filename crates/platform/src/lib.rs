@@ -4,6 +4,7 @@
 //! Start reading at [`ctx`] (who asks), [`db`] (how state changes) and [`web`] (how requests come in).
 
 pub mod access;
+pub mod acme;
 pub mod app;
 pub mod area;
 pub mod config;

@@ -145,6 +145,12 @@ pub enum OutboundError {
     Setup(String),
 }
 
+/// TLS as the guarded client speaks it, for the few connections whose target the operator names.
+/// `setting` is the one that names `ca`.
+pub(crate) fn client_tls(ca: Option<&Path>, setting: &str) -> Result<rustls::ClientConfig, String> {
+    client::tls(ca, setting)
+}
+
 /// Makes aws-lc-rs the engine of every TLS client of this process that does not choose one.
 pub fn install_crypto() {
     // Fails only when one is installed already, and there is but one engine in this program.
@@ -180,7 +186,7 @@ impl Outbound {
         ca: Option<&Path>,
         resolver: Arc<dyn Resolve>,
     ) -> Result<Self, OutboundError> {
-        let tls = client::tls(ca).map_err(OutboundError::Setup)?;
+        let tls = client::tls(ca, "outbound_ca").map_err(OutboundError::Setup)?;
         Ok(Self { inner: Arc::new(Inner { tls, timeout, allow_loopback, resolver }) })
     }
 

@@ -21,6 +21,7 @@ pub mod pagination;
 pub mod problem;
 pub mod routes;
 pub mod serve;
+pub mod tls;
 pub mod ui;
 
 pub use access::{Access, Authenticate, OrganizationAccess, Principal};

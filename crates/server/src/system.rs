@@ -7,10 +7,12 @@ use axum::response::IntoResponse;
 use platform::db::DbError;
 use platform::web::extract::{Json, Query};
 use platform::web::routes::{self, Limit, Openness, Routes};
+use platform::web::tls::Tls;
 use platform::web::{self, Access, Problem, assets, openapi};
 use platform::{App, Area, principals};
 use serde::Deserialize;
 
+pub mod certificate_page;
 pub mod jobs_page;
 
 pub static AREA: Area = Area {
@@ -21,9 +23,12 @@ pub static AREA: Area = Area {
     evidence: &[],
     drills: &[],
     facts: None,
-    navigation: jobs_page::NAVIGATION,
+    navigation: NAVIGATION,
     tasks: &[],
 };
+
+const NAVIGATION: &[platform::web::navigation::NavEntry] =
+    &[certificate_page::NAVIGATION, jobs_page::NAVIGATION];
 
 fn routes() -> Routes {
     let open = Openness::Public;
@@ -40,6 +45,7 @@ fn routes() -> Routes {
                 .limit(Limit::None)
                 .records_nothing("moves the virtual clock of a test installation"),
         )
+        .merge(certificate_page::routes())
         .merge(jobs_page::routes())
 }
 
@@ -83,7 +89,13 @@ async fn readyz(State(app): State<App>) -> web::Result {
         tracing::error!(%error, "not ready");
         unavailable()
     })?;
-    Ok("ready\n".into_response())
+    // Everybody who connects sees the certificate: its end is no secret. A wrong one does not make a node unready, since
+    // taking every node away would be worse.
+    let certificate = app.find_service::<Tls>().map(|tls| match tls.status().validity {
+        Some(validity) => format!("certificate valid until {}\n", validity.not_after.rfc3339()),
+        None => "certificate not there yet\n".to_owned(),
+    });
+    Ok(format!("ready\n{}", certificate.unwrap_or_default()).into_response())
 }
 
 /// The exporter's handle, set once by `serve`.

@@ -15,7 +15,7 @@ use crate::mail;
 use crate::secrets::Secret;
 
 /// Hours, seconds and the like are checked against the table before they get here.
-struct Reader {
+pub(super) struct Reader {
     merged: Merged,
 }
 
@@ -39,11 +39,11 @@ pub(super) fn build(merged: Merged) -> Result<Config, ConfigErrors> {
 }
 
 impl Reader {
-    fn raw(&self, key: &str) -> Option<&Raw> {
+    pub(super) fn raw(&self, key: &str) -> Option<&Raw> {
         self.merged.values.get(key)
     }
 
-    fn fail(&mut self, key: &'static str, problem: impl Into<String>) {
+    pub(super) fn fail(&mut self, key: &'static str, problem: impl Into<String>) {
         let origin = self.raw(key).map_or(Origin::Default, |raw| raw.origin.clone());
         self.merged.errors.push(ConfigError::Value { key, origin, problem: problem.into() });
     }
@@ -76,7 +76,7 @@ impl Reader {
         }
     }
 
-    fn text(&self, key: &'static str) -> Option<String> {
+    pub(super) fn text(&self, key: &'static str) -> Option<String> {
         debug_assert!(find(key).is_some(), "`{key}` is in the table");
         self.raw(key).map(|raw| raw.text.clone())
     }
@@ -86,7 +86,7 @@ impl Reader {
     }
 
     /// A file that must be there.
-    fn file(&mut self, key: &'static str) -> Option<PathBuf> {
+    pub(super) fn file(&mut self, key: &'static str) -> Option<PathBuf> {
         let path = self.path(key)?;
         if let Err(error) = std::fs::File::open(&path) {
             let path = path.display();
@@ -116,7 +116,12 @@ impl Reader {
         Duration::from_secs(self.number(key))
     }
 
-    fn list<T>(&mut self, key: &'static str, what: &str, parse: impl Fn(&str) -> Option<T>) -> Vec<T> {
+    pub(super) fn list<T>(
+        &mut self,
+        key: &'static str,
+        what: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Vec<T> {
         let text = self.text(key).unwrap_or_default();
         let mut values = Vec::new();
         for item in text.split(',').map(str::trim).filter(|item| !item.is_empty()) {
@@ -128,22 +133,25 @@ impl Reader {
         values
     }
 
-    fn listen(&mut self) -> Option<SocketAddr> {
-        let text = self.text("listen")?;
+    fn address(&mut self, key: &'static str) -> Option<SocketAddr> {
+        let text = self.text(key)?;
         let address = text.parse().ok();
         if address.is_none() {
-            self.fail(
-                "listen",
-                format!("must be an IP address and a port such as `0.0.0.0:8480`, not `{text}`"),
-            );
+            self.fail(key, format!("must be an IP address and a port such as `0.0.0.0:8480`, not `{text}`"));
         }
         address
     }
 
-    fn public_url(&mut self, listen: SocketAddr, tls: bool) -> Option<Url> {
+    /// `certificate` names the setting that turns TLS on, `host` the name that it is for.
+    fn public_url(
+        &mut self,
+        listen: SocketAddr,
+        certificate: Option<&str>,
+        host: Option<&str>,
+    ) -> Option<Url> {
         let Some(text) = self.text("public_url") else {
-            let scheme = if tls { "https" } else { "http" };
-            return Url::parse(&format!("{scheme}://localhost:{}", listen.port())).ok();
+            let scheme = if certificate.is_some() { "https" } else { "http" };
+            return Url::parse(&format!("{scheme}://{}:{}", host.unwrap_or("localhost"), listen.port())).ok();
         };
         let example = "give scheme, host and port only, such as `https://trust.example.com`";
         let Ok(url) = Url::parse(&text) else {
@@ -165,8 +173,8 @@ impl Reader {
                 "must be `https`: cookies and links would travel readable; plain `http` is for localhost only",
             );
         }
-        if tls && url.scheme() == "http" {
-            self.fail("public_url", "must be `https`, since `tls_cert` is set");
+        if let Some(key) = certificate.filter(|_| url.scheme() == "http") {
+            self.fail("public_url", format!("must be `https`, since `{key}` is set"));
         }
         Some(url)
     }
@@ -232,8 +240,11 @@ impl Reader {
     /// `None` when a needed value is not usable; the errors say which.
     fn config(&mut self) -> Option<Config> {
         let tls = self.tls();
-        let listen = self.listen();
-        let public_url = listen.and_then(|listen| self.public_url(listen, tls.is_some()));
+        let acme = self.acme();
+        let listen = self.address("listen");
+        let certificate = if tls.is_some() { Some("tls_cert") } else { acme.as_ref().map(|_| "acme_domain") };
+        let host = acme.as_ref().and_then(|acme| acme.domains.first().cloned());
+        let public_url = listen.and_then(|listen| self.public_url(listen, certificate, host.as_deref()));
         let data_dir = self.path("data").unwrap_or_default();
         let database = self.database(&data_dir);
         let smtp_url = self.smtp_url();
@@ -254,6 +265,8 @@ impl Reader {
             public_url: public_url?,
             provider_name: self.text("provider_name")?,
             tls,
+            acme,
+            redirect_listen: self.address("redirect_listen"),
             trusted_proxies,
             drain: self.seconds("drain_seconds"),
             master_key: self.path("master_key").unwrap_or_else(|| data_dir.join("master.key")),
@@ -274,6 +287,7 @@ impl Reader {
             request_timeout: self.seconds("request_seconds"),
             connections_max: self.count("connections_max"),
             passkey_makes: self.path("passkey_makes"),
+            connections_per_address_max: self.count("connections_per_address_max"),
             rate_limit_percent: self.small("rate_limit_percent"),
             password: PasswordHashing {
                 workers,
@@ -316,6 +330,7 @@ fn check_together(config: &Config, errors: &mut Vec<ConfigError>) {
     if config.https_proof_port != 443 && !config.outbound_allow_loopback {
         fail("`https_proof_port` other than 443 needs `outbound_allow_loopback`: both are for tests only");
     }
+    super::acme::check_together(config, &mut fail);
     if config.test_clock && !config.listen.ip().is_loopback() {
         fail(
             "`test_clock` lets every visitor move time: set `listen` to a loopback address such as `127.0.0.1:8480`",

@@ -75,6 +75,7 @@ const fn number(min: u64, max: u64) -> Kind {
 }
 
 const SERVER: &str = "Server";
+const ACME: &str = "Certificate by ACME";
 const STORE: &str = "Store and secrets";
 const MAIL: &str = "Mail";
 const OUTSIDE: &str = "Requests to the outside";
@@ -108,7 +109,59 @@ static SETTINGS: &[Setting] = &[
         None,
         "PEM file with the certificate chain. Unset: plain HTTP, for a proxy in front that ends TLS.",
     ),
-    setting(SERVER, "tls_key", Kind::Path, None, "PEM file with the private key of `tls_cert`."),
+    setting(
+        SERVER,
+        "tls_key",
+        Kind::Path,
+        None,
+        "PEM file with the private key of `tls_cert`. Both files are read again when they change, and on SIGHUP.",
+    ),
+    setting(
+        SERVER,
+        "redirect_listen",
+        Kind::Address,
+        None,
+        "Address of a second, plain listener, such as `0.0.0.0:80`: it sends browsers to `public_url` and answers the \
+         authority's questions of `http-01`. Only together with TLS.",
+    ),
+    setting(
+        ACME,
+        "acme_domain",
+        Kind::List,
+        None,
+        "Host names for which this program obtains and renews a certificate by itself (ACME, RFC 8555), instead of \
+         `tls_cert`. The host of `public_url` must be among them. Setting it accepts the authority's terms of service.",
+    ),
+    setting(
+        ACME,
+        "acme_contact",
+        Kind::Text,
+        None,
+        "Mail address that the authority may write to about the certificate, such as `ops@northwind.example`.",
+    ),
+    setting(
+        ACME,
+        "acme_directory",
+        Kind::Url,
+        Some("https://acme-v02.api.letsencrypt.org/directory"),
+        "The authority's directory.",
+    ),
+    setting(
+        ACME,
+        "acme_challenge",
+        Kind::Choice(&["tls-alpn-01", "http-01"]),
+        Some("tls-alpn-01"),
+        "How the authority is shown that the names lead here: `tls-alpn-01` needs port 443 of each name to reach \
+         `listen`; `http-01` needs port 80 to reach `redirect_listen`.",
+    ),
+    setting(
+        ACME,
+        "acme_ca",
+        Kind::Path,
+        None,
+        "PEM file with a certificate authority that the connection to `acme_directory` trusts besides the public ones: \
+         for an authority of your own.",
+    ),
     setting(
         SERVER,
         "trusted_proxies",
@@ -228,13 +281,27 @@ static SETTINGS: &[Setting] = &[
         Some("10"),
         "Time in which a client must have sent the head of its request.",
     ),
-    setting(LIMITS, "request_seconds", number(1, 600), Some("30"), "Time that one request may take."),
+    setting(
+        LIMITS,
+        "request_seconds",
+        number(1, 600),
+        Some("120"),
+        "Time that one request may take, from its head to the head of the answer.",
+    ),
     setting(
         LIMITS,
         "connections_max",
         number(16, 1_000_000),
         Some("10000"),
         "Connections served at the same time; more wait.",
+    ),
+    setting(
+        LIMITS,
+        "connections_per_address_max",
+        number(1, 1_000_000),
+        Some("1000"),
+        "Connections from one address (IPv6: one /64 network) at the same time; more are closed. Trusted proxies have no \
+         such limit.",
     ),
     setting(
         LIMITS,

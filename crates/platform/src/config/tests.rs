@@ -118,6 +118,58 @@ fn values_that_do_not_go_together_are_refused() {
 }
 
 #[test]
+fn a_certificate_by_acme_needs_names_a_contact_and_a_way_to_prove_them() {
+    const GOOD: &[(&str, &str)] = &[
+        ("acme_domain", "Trust.Northwind.example, status.northwind.example,trust.northwind.example"),
+        ("acme_contact", "ops@northwind.example"),
+        ("listen", "0.0.0.0:443"),
+    ];
+    let config =
+        load("", &[], &[GOOD, &[("public_url", "https://trust.northwind.example")]].concat()).unwrap();
+    let acme = config.acme.unwrap();
+    assert_eq!(acme.domains, ["status.northwind.example", "trust.northwind.example"]);
+    assert_eq!(acme.challenge, AcmeChallenge::TlsAlpn);
+    assert_eq!(acme.directory.as_str(), "https://acme-v02.api.letsencrypt.org/directory");
+    // Unset, the public address is the first name.
+    assert_eq!(load("", &[], GOOD).unwrap().public_origin(), "https://status.northwind.example");
+
+    let one = |more: &[(&str, &str)], text: &str| {
+        let errors = errors("", &[], &[GOOD, more].concat());
+        assert!(errors.iter().any(|error| error.contains(text)), "{text} is not in {errors:#?}");
+    };
+    for name in [
+        "*.northwind.example",
+        "localhost",
+        "a.localhost",
+        "192.0.2.1",
+        "northwind",
+        "a..b",
+        "-a.b",
+        "a_b.example",
+    ] {
+        one(&[("acme_domain", name)], &format!("holds `{name}`, which is not a host name"));
+    }
+    one(&[("acme_contact", "Ops <ops@northwind.example>")], "must be a mail address");
+    one(&[("acme_contact", "")], "`acme_contact`");
+    one(&[("acme_directory", "http://ca.example/dir")], "must be an `https` URL");
+    one(&[("acme_challenge", "dns-01")], "must be one of `tls-alpn-01`, `http-01`");
+    one(&[("acme_challenge", "http-01")], "needs `redirect_listen`");
+    one(&[("acme_ca", "/nowhere/ca.pem")], "cannot be read");
+    one(&[("public_url", "https://other.example")], "does not hold `other.example`");
+    one(&[("public_url", "http://localhost")], "since `acme_domain` is set");
+    one(&[("tls_cert", "Cargo.toml"), ("tls_key", "Cargo.toml")], "both set");
+    one(&[("redirect_listen", "0.0.0.0:443")], "are the same");
+    one(&[("redirect_listen", "here")], "must be an IP address and a port");
+    let alone = |flags: &[(&str, &str)], text: &str| {
+        let errors = errors("", &[], flags);
+        assert!(errors.iter().any(|error| error.contains(text)), "{text} is not in {errors:#?}");
+    };
+    alone(&[("acme_domain", "trust.northwind.example")], "`acme_contact`");
+    alone(&[("acme_contact", "ops@northwind.example")], "set without `acme_domain`");
+    alone(&[("redirect_listen", "0.0.0.0:80")], "set without TLS");
+}
+
+#[test]
 fn plain_http_is_for_localhost_only() {
     for good in [
         "http://localhost:8480",

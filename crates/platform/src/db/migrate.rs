@@ -49,6 +49,7 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(8, "0008_responsibility"),
     migration!(9, "0009_ledger_anchors"),
     migration!(10, "0010_factors"),
+    migration!(11, "0011_acme"),
 ];
 
 impl Migration {

@@ -26,12 +26,11 @@ const CONNECTION_HEADERS: &[&str] = &[
 ];
 
 /// TLS by aws-lc-rs with the public authorities (Mozilla's list) and those of `ca`.
-pub(super) fn tls(ca: Option<&Path>) -> Result<rustls::ClientConfig, String> {
+pub(super) fn tls(ca: Option<&Path>, setting: &str) -> Result<rustls::ClientConfig, String> {
     let mut roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     if let Some(path) = ca {
-        let fail = |reason: &dyn std::fmt::Display| {
-            format!("cannot use `outbound_ca` `{}`: {reason}", path.display())
-        };
+        let fail =
+            |reason: &dyn std::fmt::Display| format!("cannot use `{setting}` `{}`: {reason}", path.display());
         let pem = std::fs::read(path).map_err(|error| fail(&error))?;
         let mut found = 0;
         for certificate in CertificateDer::pem_slice_iter(&pem) {

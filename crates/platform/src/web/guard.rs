@@ -27,6 +27,7 @@ use super::{Problem, browser, navigation, ui};
 pub mod conditional;
 pub mod idempotency;
 pub mod limits;
+mod trace;
 
 /// The socket's other end; set by the accept loop.
 #[derive(Clone, Copy, Debug)]
@@ -77,7 +78,7 @@ async fn guard(
     let request_id = ctx.request;
     let organization =
         params.iter().find(|(name, _)| *name == "organization").map(|(_, value)| value.to_owned());
-    let mut seen = Seen::default();
+    let mut seen = Seen { trace: trace::trace_id(request.headers()), ..Seen::default() };
     let result = admit(&app, &info, ctx, organization, request, next, &mut seen).await;
     let mut response = match result {
         Ok(response) => response,
@@ -107,6 +108,7 @@ struct Seen {
     csrf: String,
     flash: bool,
     limit: Option<limits::Standing>,
+    trace: Option<String>,
 }
 
 async fn admit(
@@ -440,6 +442,7 @@ fn finish(info: &RouteInfo, response: &mut Response, seen: &Seen, request_id: &s
         action = info.action,
         status = status.as_u16(),
         request = request_id,
+        trace = seen.trace.as_deref(),
         seconds = elapsed,
         "request"
     );

@@ -1,4 +1,8 @@
-//! The accept loop: TLS, time limits for slow clients, and a drain with a hard deadline.
+//! The accept loop: TLS, limits for slow and greedy clients, and a drain with a hard deadline.
+//!
+//! What it promises: a client that sends or reads slowly, or not at all, loses its connection; no address has more than
+//! its share; a stop signal is heard also when every place is taken; a new certificate is used by the next handshake and
+//! breaks no connection that is open.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,28 +14,24 @@ use axum::http::Request;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::GracefulShutdown;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::LazyConfigAcceptor;
 use tower::ServiceExt;
 
+use crate::acme;
 use crate::app::App;
 
 use super::guard::Peer;
+use super::tls::Tls;
 
-/// How long a client may take for its TLS handshake, and for the head of a request.
-const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
-const HEAD_MAX: Duration = Duration::from_secs(15);
-/// From the head of a request to the end of its answer.
-const REQUEST_MAX: Duration = Duration::from_secs(120);
-const CONNECTIONS_MAX: usize = 10_000;
-const HEADERS_MAX: usize = 100;
-const H2_STREAMS_MAX: u32 = 100;
-const HEAD_BYTES_MAX: usize = 64 * 1024;
+mod limits;
+pub mod redirect;
+
+pub use limits::Limits;
+use limits::{Activity, Addresses, Counted};
 
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
@@ -39,8 +39,6 @@ pub enum ServeError {
     PortInUse(u16),
     #[error("cannot listen on {address}: {reason}")]
     Listen { address: SocketAddr, reason: String },
-    #[error("cannot use the TLS certificate and key: {0}")]
-    Tls(String),
 }
 
 /// Takes the port.
@@ -51,25 +49,13 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, ServeError> {
     })
 }
 
-/// TLS from PEM files: 1.2 and 1.3, aws-lc-rs, HTTP/2 and 1.1.
-pub fn tls(certificate_pem: &[u8], key_pem: &[u8]) -> Result<TlsAcceptor, ServeError> {
-    let bad = |reason: &dyn std::fmt::Display| ServeError::Tls(reason.to_string());
-    let chain = CertificateDer::pem_slice_iter(certificate_pem)
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| bad(&error))?;
-    if chain.is_empty() {
-        return Err(bad(&"the certificate file holds no certificate"));
-    }
-    let key = PrivateKeyDer::from_pem_slice(key_pem).map_err(|error| bad(&error))?;
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| bad(&error))?
-        .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .map_err(|error| bad(&error))?;
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(TlsAcceptor::from(Arc::new(config)))
+/// What every connection of a listener needs.
+#[derive(Clone)]
+struct Shared {
+    app: App,
+    router: Router,
+    tls: Option<Tls>,
+    limits: Limits,
 }
 
 /// Serves until the app drains; then lets requests under way end, for at most `drain_max`.
@@ -77,15 +63,21 @@ pub async fn serve(
     app: App,
     listener: TcpListener,
     router: Router,
-    tls: Option<TlsAcceptor>,
+    tls: Option<Tls>,
+    limits: Limits,
     drain_max: Duration,
 ) {
     let graceful = GracefulShutdown::new();
-    let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let permits = Arc::new(Semaphore::new(limits.connections));
+    let addresses = Addresses::default();
+    let shared = Shared { app: app.clone(), router, tls, limits };
     loop {
-        let Ok(permit) = permits.clone().acquire_owned().await else { break };
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+        let next = async {
+            let permit = permits.clone().acquire_owned().await;
+            (permit, listener.accept().await)
+        };
+        let (permit, accepted) = tokio::select! {
+            next = next => next,
             () = app.drained() => break,
         };
         let (stream, peer) = match accepted {
@@ -97,20 +89,16 @@ pub async fn serve(
                 continue;
             }
         };
-        let _ = stream.set_nodelay(true);
-        let watcher = graceful.watcher();
-        let (router, tls) = (router.clone(), tls.clone());
+        let max =
+            if app.config().trusts_proxy(peer.ip()) { usize::MAX } else { limits.connections_per_address };
+        let Some(seat) = addresses.take(peer.ip(), max) else {
+            metrics::counter!("bailiwick_connections_refused_total").increment(1);
+            continue;
+        };
+        let (shared, watcher) = (shared.clone(), graceful.watcher());
         tokio::spawn(async move {
-            match tls {
-                None => connection(stream, peer, router, watcher).await,
-                Some(acceptor) => {
-                    let shaken = tokio::time::timeout(HANDSHAKE_MAX, acceptor.accept(stream)).await;
-                    if let Ok(Ok(stream)) = shaken {
-                        connection(stream, peer, router, watcher).await;
-                    }
-                }
-            }
-            drop(permit);
+            accept(shared, stream, peer, watcher).await;
+            drop((permit, seat));
         });
     }
     drop(listener);
@@ -120,42 +108,84 @@ pub async fn serve(
     }
 }
 
-async fn connection<S>(
-    stream: S,
-    peer: SocketAddr,
-    router: Router,
-    watcher: hyper_util::server::graceful::Watcher,
-) where
+async fn accept(shared: Shared, stream: TcpStream, peer: SocketAddr, watcher: Watcher) {
+    let _ = stream.set_nodelay(true);
+    let Some(tls) = shared.tls.clone() else {
+        return connection(shared, stream, peer, watcher, None).await;
+    };
+    let shaken = tokio::time::timeout(shared.limits.head, handshake(&shared.app, &tls, stream)).await;
+    let Ok(Ok(Some(stream))) = shaken else { return };
+    let h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+    connection(shared, stream, peer, watcher, Some(h2)).await;
+}
+
+type TlsStream = tokio_rustls::server::TlsStream<TcpStream>;
+
+/// `None` after the handshake by which an authority looks whether a name leads here (RFC 8737): nothing follows.
+async fn handshake(app: &App, tls: &Tls, stream: TcpStream) -> std::io::Result<Option<TlsStream>> {
+    let start = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), stream).await?;
+    let asked = acme::asked_by_authority(&start.client_hello());
+    if let Some(name) = asked {
+        if let Some(config) = acme::challenge_config(app, &name).await {
+            start.into_stream(config).await?;
+        }
+        return Ok(None);
+    }
+    start.into_stream(tls.config()).await.map(Some)
+}
+
+/// `h2` is what the handshake agreed on; `None` without TLS, where the first bytes tell.
+async fn connection<S>(shared: Shared, stream: S, peer: SocketAddr, watcher: Watcher, h2: Option<bool>)
+where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let limits = shared.limits;
+    let activity = Arc::new(Activity::default());
+    let io = TokioIo::new(Counted::new(stream, activity.clone()));
+    let seen = activity.clone();
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(Peer(peer));
-        let router = router.clone();
+        let (router, running) = (shared.router.clone(), seen.begin());
         async move {
-            match tokio::time::timeout(REQUEST_MAX, router.oneshot(request.map(Body::new))).await {
-                Ok(answer) => answer,
-                Err(_) => {
-                    Ok(axum::response::IntoResponse::into_response(axum::http::StatusCode::REQUEST_TIMEOUT))
-                }
-            }
+            let answer = tokio::time::timeout(limits.request, router.oneshot(request.map(Body::new))).await;
+            drop(running);
+            answer.unwrap_or_else(|_| {
+                Ok(axum::response::IntoResponse::into_response(axum::http::StatusCode::REQUEST_TIMEOUT))
+            })
         }
     });
+    let served = builder(&limits, h2).serve_connection_with_upgrades(io, service).into_owned();
+    // A client that goes away or speaks nonsense is no error of ours.
+    tokio::select! {
+        _ = watcher.watch(served) => {}
+        () = activity.idle(&limits) => {
+            metrics::counter!("bailiwick_connections_idle_total").increment(1);
+        }
+    }
+}
+
+fn builder(limits: &Limits, h2: Option<bool>) -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_MAX)
-        .max_headers(HEADERS_MAX)
-        .max_buf_size(HEAD_BYTES_MAX);
+        .header_read_timeout(limits.head)
+        .max_headers(limits.headers)
+        .max_buf_size(limits.head_bytes);
     builder
         .http2()
         .timer(TokioTimer::new())
-        .max_concurrent_streams(H2_STREAMS_MAX)
-        .max_header_list_size(u32::try_from(HEAD_BYTES_MAX).unwrap_or(u32::MAX))
-        .keep_alive_interval(Duration::from_secs(30));
-    let served = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
-    // A client that goes away or speaks nonsense is no error of ours.
-    let _ = watcher.watch(served).await;
+        .max_concurrent_streams(limits.h2_streams)
+        .max_pending_accept_reset_streams(limits.h2_resets)
+        .max_send_buf_size(limits.h2_send_bytes)
+        .max_header_list_size(u32::try_from(limits.head_bytes).unwrap_or(u32::MAX))
+        .keep_alive_interval(Duration::from_secs(30))
+        .keep_alive_timeout(Duration::from_secs(20));
+    match h2 {
+        Some(true) => builder.http2_only(),
+        Some(false) => builder.http1_only(),
+        None => builder,
+    }
 }
 
 /// Resolves on SIGTERM or SIGINT.

@@ -9,6 +9,7 @@ mod feed;
 mod guard;
 mod jobs;
 mod mail;
+mod serve;
 mod store;
 mod store_faults;
 mod wall;

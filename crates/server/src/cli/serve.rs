@@ -8,8 +8,8 @@ use platform::config::Config;
 use platform::ctx::{Actor, Random};
 use platform::db::DbError;
 use platform::time::Clock;
-use platform::web::{guard, serve};
-use platform::{App, jobs, log};
+use platform::web::{guard, serve, tls};
+use platform::{App, acme, jobs, log};
 
 use super::{CliError, block_on, config};
 use crate::start::{self, StartError};
@@ -44,6 +44,21 @@ pub struct Serve {
     /// PEM file with its key
     #[arg(long)]
     tls_key: Option<PathBuf>,
+    /// Host names for which a certificate is obtained and renewed by ACME, with commas between them
+    #[arg(long)]
+    acme_domain: Option<String>,
+    /// Mail address that the certificate's authority may write to
+    #[arg(long)]
+    acme_contact: Option<String>,
+    /// The authority's directory; Let's Encrypt when left out
+    #[arg(long)]
+    acme_directory: Option<String>,
+    /// PEM file with an authority that the connection to the directory trusts besides the public ones
+    #[arg(long)]
+    acme_ca: Option<PathBuf>,
+    /// A second, plain listener that sends browsers to the public address
+    #[arg(long)]
+    redirect_listen: Option<String>,
     /// Any other setting, as KEY=VALUE; see `config print`
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
@@ -66,6 +81,11 @@ impl Serve {
         add("test_clock", self.test_clock.then(|| "true".to_owned()));
         add("tls_cert", path(&self.tls_cert));
         add("tls_key", path(&self.tls_key));
+        add("acme_domain", self.acme_domain.clone());
+        add("acme_contact", self.acme_contact.clone());
+        add("acme_directory", self.acme_directory.clone());
+        add("acme_ca", path(&self.acme_ca));
+        add("redirect_listen", self.redirect_listen.clone());
         for pair in &self.set {
             let (key, value) = pair
                 .split_once('=')
@@ -93,14 +113,22 @@ async fn serve(config: Config) -> Result<(), CliError> {
     let clock = if config.test_clock { Clock::virtual_at(Clock::System.now()) } else { Clock::System };
     let options =
         start::Options { clock, random: Random::System, authenticate: users::sessions::authenticator() };
-    // The port first: a second start on the same data folder should say so at once.
+    // The ports first: a second start on the same data folder should say so at once.
     let listener = serve::bind(config.listen).await.map_err(StartError::from)?;
-    let (drain, demo) = (config.drain, config.demo);
-    let tls = match &config.tls {
-        Some(files) => Some(serve::tls(&read(&files.cert)?, &read(&files.key)?).map_err(StartError::from)?),
+    let plain = match config.redirect_listen {
+        Some(address) => Some(serve::bind(address).await.map_err(StartError::from)?),
         None => None,
     };
-    let app = start::build_with(config, options, |builder| builder.service(Metrics(recorder))).await?;
+    let (drain, demo, limits) = (config.drain, config.demo, serve::Limits::new(&config));
+    let tls = edge(&config)?;
+    let app = start::build_with(config, options, |builder| {
+        let builder = builder.service(Metrics(recorder));
+        match &tls {
+            Some(tls) => builder.service(tls.clone()),
+            None => builder,
+        }
+    })
+    .await?;
     welcome(&app, demo).await?;
     let mut tasks = tokio::task::JoinSet::new();
     tasks.spawn(jobs::run(app.clone()));
@@ -109,13 +137,23 @@ async fn serve(config: Config) -> Result<(), CliError> {
             tasks.spawn(task(app.clone()));
         }
     }
+    if let Some(tls) = tls.clone() {
+        match app.config().tls.clone() {
+            Some(files) => tasks.spawn(tls::follow_files(app.clone(), tls, files)),
+            None => tasks.spawn(acme::follow(app.clone(), tls)),
+        };
+    }
+    if let Some(plain) = plain {
+        let router = serve::redirect::router(&app);
+        tasks.spawn(serve::serve(app.clone(), plain, router, None, limits, drain));
+    }
     let stopping = app.clone();
     tokio::spawn(async move {
         serve::stop_signal().await;
         tracing::info!("draining: no new connections, requests under way may end");
         stopping.drain();
     });
-    serve::serve(app.clone(), listener, guard::router(&app), tls, drain).await;
+    serve::serve(app.clone(), listener, guard::router(&app), tls, limits, drain).await;
     let ended = async { while tasks.join_next().await.is_some() {} };
     if tokio::time::timeout(drain, ended).await.is_err() {
         tracing::warn!("background work was cut off at the end of the drain; leases give it back");
@@ -124,9 +162,15 @@ async fn serve(config: Config) -> Result<(), CliError> {
     Ok(())
 }
 
-fn read(path: &std::path::Path) -> Result<Vec<u8>, CliError> {
-    std::fs::read(path)
-        .map_err(|error| CliError::Failed(format!("cannot read `{}`: {error}", path.display())))
+/// TLS as the configuration wants it: from files, which must be usable now; by ACME, whose certificate comes later.
+fn edge(config: &Config) -> Result<Option<tls::Tls>, CliError> {
+    let failed = |error: tls::TlsError| CliError::Failed(error.to_string());
+    if let Some(files) = &config.tls {
+        let tls = tls::Tls::from_files(files).map_err(failed)?;
+        tls::warn_of_name(config, &tls);
+        return Ok(Some(tls));
+    }
+    config.acme.as_ref().map(|_| tls::Tls::empty().map_err(failed)).transpose()
 }
 
 /// Says where the installation is, and how to get in when nobody can yet.

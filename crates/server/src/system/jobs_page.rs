@@ -15,14 +15,14 @@ use platform::{App, jobs};
 const PATH: &str = "/provider/jobs";
 const SHOWN_MAX: u32 = 200;
 
-pub const NAVIGATION: &[NavEntry] = &[NavEntry {
+pub const NAVIGATION: NavEntry = NavEntry {
     console: NavConsole::Provider,
     group: "Organization",
     label: "Background jobs",
     href: PATH,
     permission: Some(Permission::ProviderRead),
     rank: 900,
-}];
+};
 
 pub fn routes() -> Routes {
     let read = Openness::Provider(Permission::ProviderRead);

@@ -5,6 +5,7 @@
 mod audit_coverage;
 mod bad_start;
 mod db_move;
+mod edge;
 mod routes;
 mod schema;
 mod secrecy;

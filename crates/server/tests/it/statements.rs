@@ -50,6 +50,9 @@ const LARGE: &[&str] = &[
 
 /// Tables of a few rows, whatever the size of the installation.
 const SMALL: &[&str] = &[
+    "acme_accounts",
+    "acme_certificates",
+    "acme_challenges",
     "drill_results",
     "feed_cursors",
     "installation",
