@@ -110,6 +110,8 @@ pub(crate) fn save(
         Basis::CheckFailed => Some(cell.evaluated_at.plus(RETRY)),
         _ => cell.stale_at,
     };
+    let must_act = cell.must_act(key.side);
+    count(tx, key.organization, key.row.id, key.side, Some((cell.state().as_str(), must_act.as_str())))?;
     tx.execute(
         &sql::SAVE,
         params![
@@ -117,7 +119,7 @@ pub(crate) fn save(
             key.row.id,
             key.side.as_str(),
             cell.state().as_str(),
-            cell.must_act(key.side).as_str(),
+            must_act.as_str(),
             cell.since,
             cell.evaluated_at,
             due,
@@ -133,6 +135,36 @@ pub(crate) fn save(
     Ok(change)
 }
 
+/// Moves a cell, before it is written, from the count it stands in to that of `to`, its new state and who must act.
+fn count(
+    tx: &mut Tx,
+    organization: OrganizationId,
+    duty: &str,
+    side: Side,
+    to: Option<(&str, &str)>,
+) -> Result<(), DbError> {
+    let stored = tx.first(&sql::STANDS_AS, params![organization, duty, side.as_str()])?;
+    let from = stored.map(|row| Ok::<_, DbError>((row.get(0)?, row.get(1)?))).transpose()?;
+    let from: Option<(String, String)> = from;
+    let from = from.as_ref().map(|(state, who)| (state.as_str(), who.as_str()));
+    if from == to {
+        return Ok(());
+    }
+    for ((state, who), cells) in
+        from.map(|place| (place, -1_i64)).into_iter().chain(to.map(|place| (place, 1)))
+    {
+        tx.execute(&sql::COUNT, params![duty, side.as_str(), state, who, cells])?;
+    }
+    Ok(())
+}
+
+/// Counts every cell anew, so that a mistake in the counts does not outlive the night.
+pub(crate) fn recount(tx: &mut Tx) -> Result<(), DbError> {
+    tx.execute(&sql::DROP_COUNTS, &[])?;
+    tx.execute(&sql::COUNT_ALL, &[])?;
+    Ok(())
+}
+
 /// Forgets a cell whose control is gone from this version; its history stays.
 pub(crate) fn forget(
     tx: &mut Tx,
@@ -140,6 +172,7 @@ pub(crate) fn forget(
     duty: &str,
     side: Side,
 ) -> Result<(), DbError> {
+    count(tx, organization, duty, side, None)?;
     tx.execute(&sql::FORGET, params![organization, duty, side.as_str()])?;
     Ok(())
 }

@@ -267,6 +267,7 @@ impl Engine {
         }
         let last = page.last().map(|organization| organization.slug.clone());
         if last.is_none() {
+            cells::recount(tx)?;
             tx.execute(&sql::SET_FINGERPRINT, platform::params![self.fingerprint()])?;
         }
         Ok(last)

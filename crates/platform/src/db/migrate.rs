@@ -50,6 +50,7 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(9, "0009_ledger_anchors"),
     migration!(10, "0010_factors"),
     migration!(11, "0011_acme"),
+    migration!(12, "0012_matrix_counts"),
 ];
 
 impl Migration {

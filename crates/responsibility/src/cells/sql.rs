@@ -17,6 +17,15 @@ platform::statements! {
     /// As above, only those that another side's cell can turn.
     pub(super) RAISE_UNMET: Housekeeping =
         "update cells set due_at = $3 where duty = $1 and side = $2 and state in ('gap', 'blocked')";
+    pub(super) STANDS_AS: Tenant =
+        "select state, must_act from cells where organization_id = $1 and duty = $2 and side = $3";
+    pub(super) COUNT: Housekeeping =
+        "insert into matrix_counts (duty, side, state, must_act, cells) values ($1, $2, $3, $4, $5)
+         on conflict (duty, side, state, must_act) do update set cells = matrix_counts.cells + excluded.cells";
+    pub(super) DROP_COUNTS: Housekeeping = "delete from matrix_counts";
+    pub(super) COUNT_ALL: Housekeeping =
+        "insert into matrix_counts (duty, side, state, must_act, cells)
+         select duty, side, state, must_act, count(*) from cells group by duty, side, state, must_act";
     pub(super) FORGET: Housekeeping = "delete from cells where organization_id = $1 and duty = $2 and side = $3";
 
     pub(super) OPEN_VERSIONS: Tenant =

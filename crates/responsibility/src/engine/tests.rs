@@ -18,6 +18,12 @@ use crate::{cells, rows};
 platform::statements! {
     ALL_CELLS: Platform = "select organization_id, duty, side, cell from cells order by organization_id, duty, side";
     COUNT_VERSIONS: Platform = "select count(*) from cell_versions where duty = $1 and side = 'customer' and known_to is null";
+    COUNTS: Platform =
+        "select duty, side, state, must_act, cells from matrix_counts where cells <> 0
+         order by duty, side, state, must_act";
+    COUNTED: Platform =
+        "select duty, side, state, must_act, count(*) from cells group by duty, side, state, must_act
+         order by duty, side, state, must_act";
     STANDINGS: Platform =
         "select s.organization_id, s.owes, s.waits, s.held,
            cast((select count(*) from cells c where c.organization_id = s.organization_id and c.side = 'customer'
@@ -360,7 +366,9 @@ async fn incremental_evaluation_equals_a_full_run_after_random_events() {
                 kit.settle().await;
                 let incremental = snapshot(kit).await;
                 assert_eq!(incremental.len(), 4 * 4 + 1, "seed {seed}");
+                check_counts(kit, "kept").await;
                 evaluate_everything(kit).await;
+                check_counts(kit, "counted anew").await;
                 assert_eq!(snapshot(kit).await, incremental, "seed {seed}");
                 check_standings(kit).await;
             },
@@ -368,6 +376,25 @@ async fn incremental_evaluation_equals_a_full_run_after_random_events() {
         )
         .await;
     }
+}
+
+/// The counts of the overview are those of the cells themselves.
+async fn check_counts(kit: &Kit, when: &str) {
+    let read = async |statement: &'static platform::db::Statement| {
+        let row = |row: &platform::db::Row| {
+            Ok((
+                row.get::<String>(0)?,
+                row.get::<String>(1)?,
+                row.get::<String>(2)?,
+                row.get::<String>(3)?,
+                row.get::<i64>(4)?,
+            ))
+        };
+        kit.app.db().read(move |tx| tx.list(statement, &[], row)).await.unwrap()
+    };
+    let counted = read(&COUNTED).await;
+    assert!(!counted.is_empty());
+    assert_eq!(read(&COUNTS).await, counted, "{when}");
 }
 
 async fn check_standings(kit: &Kit) {

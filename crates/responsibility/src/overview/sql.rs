@@ -15,7 +15,7 @@ platform::statements! {
     pub(super) STATES_OF: Tenant =
         "select duty, state, due_at from cells where organization_id = $1 and side = 'customer'";
     pub(super) COUNTS: Platform =
-        "select duty, side, state, must_act, count(*) from cells group by duty, side, state, must_act";
+        "select duty, side, state, must_act, cells from matrix_counts where cells > 0";
     pub(super) COUNT_CUSTOMERS: Platform =
         "select count(*) from organizations where kind = 'customer' and state = 'active'";
     pub(super) COUNT_OWING: Platform = "select count(*) from matrix_standings where owes > 0";

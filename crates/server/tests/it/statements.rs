@@ -56,6 +56,7 @@ const SMALL: &[&str] = &[
     "drill_results",
     "feed_cursors",
     "installation",
+    "matrix_counts",
     "matrix_engine",
     "schedules",
     "schema_migrations",
@@ -64,12 +65,9 @@ const SMALL: &[&str] = &[
 
 /// `statement: table`, with why reading all of it is right.
 const SCANS: &[(&str, &str)] = &[
+    ("responsibility::cells::sql::COUNT_ALL: cells", "counts every cell, once a night"),
     ("platform::events::sql::FEED_END: events", "reads the last row alone"),
     ("platform::jobs::sql::LIST: jobs", "reads the first rows of an index, as many as the page shows"),
-    (
-        "responsibility::overview::sql::COUNTS: cells",
-        "a figure for every row of the matrix, from an index alone",
-    ),
     ("responsibility::overview::sql::COUNT_CUSTOMERS: organizations", "counts all of them"),
     ("users::domains::sql::COUNT_BY_STATE: domains", "counts all of them, from an index alone"),
     ("users::domains::sql::TROUBLED: domains", "held domains, one for each organization or so"),

@@ -2,7 +2,8 @@
 //!
 //! Promises: memory and threads are fixed at the start, each thread re-using one arena that is already faulted in (a
 //! fresh 19 MiB for every hash costs page faults); a bounded queue, and beyond it "busy, retry after" at once; what no
-//! caller waits for any more is not computed. So a storm of sign-ins slows sign-ins, and nothing else.
+//! caller waits for any more is not computed; the threads stand behind all others of the process, so that on a machine
+//! with few cores a request by token does not wait for a hash. So a storm of sign-ins slows sign-ins, and nothing else.
 //! The arena is overwritten by the next hash and not wiped in between, which would cost a tenth of the throughput.
 
 use std::collections::VecDeque;
@@ -208,8 +209,15 @@ impl Drop for PasswordPool {
     }
 }
 
+/// The niceness of hashing threads: of a core that others want too they get about a tenth.
+const NICENESS: i32 = 10;
+
 /// One thread: takes what waits longest and is still wanted.
 fn run(shared: &Shared) {
+    // Linux keeps a priority for each thread; `None` is the calling one. Raising the niceness needs no privilege.
+    if let Err(error) = rustix::process::setpriority_process(None, NICENESS) {
+        tracing::warn!(%error, "hashing has the priority of all other work: a storm of sign-ins may slow requests");
+    }
     let mut arena = arena(shared.settings.cost);
     while let Some(job) = next(shared) {
         let started = Instant::now();

@@ -56,6 +56,20 @@ const REFERENCE: [(&str, &str); 3] = [
     ),
 ];
 
+/// Field 19 of `/proc/self/task/…/stat` is the niceness of that thread (proc(5)).
+#[tokio::test]
+async fn hashing_stands_behind_all_other_work() {
+    let pool = pool(1, 4, TINY);
+    pool.hash(password("x"), &[1; 16]).await.unwrap();
+    let niceness = |task: std::fs::DirEntry| {
+        let stat = std::fs::read_to_string(task.path().join("stat")).ok()?;
+        let (name, rest) = stat.split_once(") ")?;
+        name.ends_with("(passwords-0").then(|| rest.split(' ').nth(16).map(str::to_owned))?
+    };
+    let all: Vec<_> = std::fs::read_dir("/proc/self/task").unwrap().flatten().filter_map(niceness).collect();
+    assert!(all.contains(&NICENESS.to_string()), "{all:?}");
+}
+
 #[tokio::test]
 async fn absurd_or_broken_stored_hashes_are_refused_before_any_work() {
     let pool = pool(1, 16, TINY);
