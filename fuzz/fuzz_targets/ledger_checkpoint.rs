@@ -2,7 +2,7 @@
 //! way to write what it says, and what can be signed can be verified.
 #![no_main]
 
-use ledger::{Checkpoint, Frontier, SigningKey, VerifyKey};
+use ledger::{Checkpoint, Frontier, SIZE_MAX, SigningKey, VerifyKey};
 use libfuzzer_sys::fuzz_target;
 
 const NAME: &str = "fuzz.example/ledger";
@@ -10,10 +10,13 @@ const NAME: &str = "fuzz.example/ledger";
 fuzz_target!(|data: &[u8]| {
     if let Ok(frontier) = Frontier::from_bytes(data) {
         assert_eq!(frontier.to_bytes(), data);
-        let mut grown = frontier.clone();
-        grown.append(frontier.root());
-        assert_eq!(grown.size(), frontier.size() + 1);
-        assert_eq!(Frontier::from_bytes(&grown.to_bytes()).as_ref(), Ok(&grown));
+        // A tree of the largest size is readable and full.
+        if frontier.size() < SIZE_MAX {
+            let mut grown = frontier.clone();
+            grown.append(frontier.root());
+            assert_eq!(grown.size(), frontier.size() + 1);
+            assert_eq!(Frontier::from_bytes(&grown.to_bytes()).as_ref(), Ok(&grown));
+        }
     }
     let Ok(text) = std::str::from_utf8(data) else { return };
     if let Ok(key) = text.parse::<VerifyKey>() {

@@ -26,4 +26,4 @@ pub use proof::{
     NodeSource, ProofError, consistency_proof, inclusion_proof, verify_consistency, verify_inclusion,
 };
 pub use tiles::{TileSource, Tiled};
-pub use tree::{Frontier, FrontierError, Hash, empty_root, leaf_hash, node_hash};
+pub use tree::{Frontier, FrontierError, Hash, SIZE_MAX, empty_root, leaf_hash, node_hash};
