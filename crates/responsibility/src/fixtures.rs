@@ -200,7 +200,7 @@ pub async fn step(kit: &Kit) -> usize {
     let mut done = 0;
     for _ in 0..100 {
         done += crate::consumer_step(kit.app.clone()).await.expect("a step");
-        if testkit::caught_up(kit, crate::engine::jobs::CONSUMER).await {
+        if platform::feed::caught_up(kit.app.db(), crate::engine::jobs::CONSUMER).await.expect("a feed") {
             return done;
         }
         platform::feed::wait(&mut commits).await;
