@@ -142,7 +142,7 @@ test("a passkey is added and signs in alone", async () => {
   await look("08-sign-in");
   await page.getByRole("button", { name: "Sign in with a passkey" }).click();
   await page.waitForURL("**/account/factors");
-  await page.getByText("Work laptop").first().waitFor();
+  await page.getByRole("row", { name: /Work laptop/ }).waitFor();
 
   // As the second step after a password, too.
   await password();
@@ -161,6 +161,7 @@ test("a passkey is added and signs in alone", async () => {
 
 test("an old session confirms before it changes factors", async () => {
   const { page, server } = story;
+  await page.context().clearCookies();
   await page.goto(`${server.url}/sign-in?next=/account/factors`);
   await page.getByRole("button", { name: "Sign in with a passkey" }).click();
   await page.waitForURL("**/account/factors");
@@ -174,7 +175,7 @@ test("an old session confirms before it changes factors", async () => {
   await page.getByRole("button", { name: "Make new recovery codes" }).click();
   await page.getByRole("heading", { name: "Recovery codes" }).waitFor();
   await page.getByRole("link", { name: "I kept them" }).click();
-  await page.getByText("Work laptop").first().waitFor();
+  await page.getByRole("row", { name: /Work laptop/ }).waitFor();
   await page.getByRole("row", { name: /Work laptop/ }).getByRole("button", { name: "Remove" }).click();
   await page.getByText("The passkey was removed").waitFor();
 });

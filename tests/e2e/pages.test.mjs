@@ -109,7 +109,7 @@ for (const who of VISITORS) {
     const page = await browser.page();
     await page.goto(printedLink(who));
     const first = await transferred(page, async () => {
-      await page.getByRole("button", { name: "Sign in" }).click();
+      await page.getByRole("button", { name: "Sign in", exact: true }).click();
     });
     t.diagnostic(`first console page: ${page.url()}`);
     // The sign-in page loaded style and script already; a fresh cache loads all of it.

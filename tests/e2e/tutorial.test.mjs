@@ -88,7 +88,7 @@ async function setUp(page, server) {
 
 async function signInByLink(page, server, said) {
   await page.goto(said.match(new RegExp(`${server.url}/sign-in/link/\\S+`))[0]);
-  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.getByRole("button", { name: "Sign in", exact: true }).click();
   await page.waitForURL("**/o/harbor-logistics**");
 }
 
