@@ -2,7 +2,7 @@
 //! clock of tests.
 
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse;
 use platform::db::DbError;
 use platform::web::extract::{Json, Query};
@@ -101,11 +101,15 @@ async fn readyz(State(app): State<App>) -> web::Result {
 /// The exporter's handle, set once by `serve`.
 pub struct Metrics(pub metrics_exporter_prometheus::PrometheusHandle);
 
+/// What a proxy adds for whoever it speaks for.
+const FORWARDED: [&str; 4] = ["forwarded", "x-forwarded-for", "x-real-ip", "via"];
+
 /// Prometheus text. Only for callers on this machine or a trusted proxy's network: figures about load are nobody
-/// else's business.
-async fn metrics(State(app): State<App>, access: Access) -> web::Result {
+/// else's business. What a proxy passes on comes from elsewhere, also when nobody told us about the proxy.
+async fn metrics(State(app): State<App>, access: Access, headers: HeaderMap) -> web::Result {
     let near = access.ctx.origin.ip.is_none_or(|ip| ip.is_loopback() || app.config().trusts_proxy(ip));
-    let exporter = app.find_service::<Metrics>().filter(|_| near);
+    let passed_on = FORWARDED.iter().any(|name| headers.contains_key(*name));
+    let exporter = app.find_service::<Metrics>().filter(|_| near && !passed_on);
     let Some(exporter) = exporter else { return Err(Problem::not_found("page")) };
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], exporter.0.render()).into_response())
 }

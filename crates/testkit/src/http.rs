@@ -180,10 +180,13 @@ impl Client {
             request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
         }
         let mut request = request.body(Body::from(body)).expect("a request");
+        let mut own = axum::http::HeaderMap::new();
         for (name, value) in &self.headers {
             let name = axum::http::HeaderName::try_from(name).expect("a header's name");
-            request.headers_mut().insert(name, value.parse().expect("a header's value"));
+            own.append(name, value.parse().expect("a header's value"));
         }
+        // Replaces what stands there, each name with all the lines it was given.
+        request.headers_mut().extend(own);
         request.extensions_mut().insert(platform::web::guard::Peer(SocketAddr::new(self.ip, 40_000)));
         let response = self.router.clone().oneshot(request).await.expect("the router answers");
         let (parts, body) = response.into_parts();

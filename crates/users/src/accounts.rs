@@ -10,6 +10,7 @@ use platform::ids::{AccountId, OrganizationId};
 use platform::mail::{self, Message};
 use platform::principals::{self, Account, AccountState, Membership, MembershipSource, MembershipState};
 use platform::time::HOUR;
+use platform::web::guard::limits::network;
 use platform::{App, Ctx};
 
 use crate::links::{self, Purpose};
@@ -17,6 +18,7 @@ use crate::names::Name;
 use crate::passwords::strength::{Context, Refusal};
 use crate::passwords::{Password, PasswordPool, PoolError, store};
 use crate::sessions::{self, Method, SessionId};
+use crate::throttles::{self, Subject};
 use crate::tokens::LinkToken;
 
 pub(crate) mod api;
@@ -297,9 +299,14 @@ pub enum PasswordChange {
     Done,
     WrongCurrent,
     Refused(Vec<Refusal>),
+    /// Too many wrong ones; the password was not looked at.
+    Throttled {
+        wait: std::time::Duration,
+    },
 }
 
-/// Changes one's own password; needs the current one, and ends all other sessions.
+/// Changes one's own password; needs the current one, and ends all other sessions. Whoever took a session over guesses
+/// at the current one no faster than at the door.
 pub async fn change_password(
     app: &App,
     ctx: &Ctx,
@@ -308,10 +315,25 @@ pub async fn change_password(
     current: Password,
     new: Password,
 ) -> Result<PasswordChange, Error> {
-    let (person, stored) = app
+    let (network, now) = (network(ctx.origin.ip), ctx.now);
+    let (found, stored, refused) = app
         .db()
-        .read(move |tx| Ok::<_, DbError>((principals::account(tx, account)?, store::find(tx, account)?)))
+        .read(move |tx| {
+            let found = principals::account(tx, account)?.map(|person| {
+                let subject = Subject { email: person.email.clone(), network: network.clone() };
+                (person, subject)
+            });
+            let refused = match &found {
+                Some((_, subject)) => throttles::refuses(tx, subject, Some(account), now)?,
+                None => None,
+            };
+            Ok::<_, DbError>((found, store::find(tx, account)?, refused))
+        })
         .await?;
+    let Some((person, subject)) = found else { return Ok(PasswordChange::WrongCurrent) };
+    if let Some(wait) = refused {
+        return Ok(PasswordChange::Throttled { wait });
+    }
     let pool = app.service::<PasswordPool>();
     let right = match &stored {
         Some(stored) => pool.verify(current, &stored.phc).await?,
@@ -320,25 +342,48 @@ pub async fn change_password(
             false
         }
     };
-    let (true, Some(person)) = (right, person) else { return Ok(PasswordChange::WrongCurrent) };
+    if !right {
+        wrong_current(app, ctx, account, subject).await?;
+        return Ok(PasswordChange::WrongCurrent);
+    }
     let phc = match prepare_password(app, ctx, Some(account), &person.email, new).await? {
         Ok(phc) => phc,
         Err(refusals) => return Ok(PasswordChange::Refused(refusals)),
     };
     let (at, link_mail) = (ctx.clone(), notice(app, &person.email));
     let keyring = app.keyring().clone();
-    app.db()
+    let seen = stored.map(|stored| stored.phc);
+    let written = app
+        .db()
         .write(ctx, move |tx| {
+            // Set anew meanwhile, by its owner through a mailed link: the password that was given here counts no more.
+            if store::find(tx, account)?.map(|stored| stored.phc) != seen {
+                return Ok::<_, DbError>(Commit::unchanged(PasswordChange::WrongCurrent));
+            }
             store::set(&at, tx, account, &phc)?;
             let provider = sessions::provider_id(tx)?;
             sessions::revoke_all(&at, tx, account, keep, "password_changed")?;
             links::revoke(tx, Purpose::Recovery, &person.email, at.now)?;
             mail::enqueue(&keyring, &at, tx, None, &link_mail)?;
             let recorded = tx.record(Event::new(provider, "password.changed").target("account", account));
+            Ok(Commit::changed(PasswordChange::Done, recorded))
+        })
+        .await?;
+    Ok(written.value)
+}
+
+async fn wrong_current(app: &App, ctx: &Ctx, account: AccountId, subject: Subject) -> Result<(), DbError> {
+    let at = ctx.clone();
+    app.db()
+        .write(ctx, move |tx| {
+            throttles::failed(tx, &subject, at.now)?;
+            let provider = sessions::provider_id(tx)?;
+            let refused = Event::new(provider, "password.change_refused").target("account", account);
+            let recorded = tx.record(refused.personal("network", &subject.network));
             Ok::<_, DbError>(Commit::changed((), recorded))
         })
         .await?;
-    Ok(PasswordChange::Done)
+    Ok(())
 }
 
 /// The notice that a password was changed.

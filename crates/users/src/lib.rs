@@ -64,6 +64,7 @@ const JOBS: &[JobKind] = &[
     claims::jobs::KINDS[2],
     claims::jobs::KINDS[3],
     sessions::jobs::JOB,
+    recovery::jobs::JOB,
 ];
 
 fn routes() -> Routes {

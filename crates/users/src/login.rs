@@ -50,17 +50,39 @@ struct Known {
     refused: Option<Duration>,
 }
 
+/// How often a password is looked at again because another one was stored meanwhile.
+const TRIES: usize = 3;
+
 /// Checks a password; what follows depends on what the account has.
 pub async fn sign_in(app: &App, ctx: &Ctx, email: &str, password: Password) -> Result<Outcome, Error> {
-    let subject = Subject {
+    let subject = subject_of(ctx, email);
+    for _ in 0..TRIES {
+        if let Some(outcome) = try_once(app, ctx, subject.clone(), password.clone()).await? {
+            return Ok(outcome);
+        }
+    }
+    Ok(Outcome::Wrong)
+}
+
+pub(crate) fn subject_of(ctx: &Ctx, email: &str) -> Subject {
+    Subject {
         // What is no address still costs the same and is counted.
         email: EmailAddress::parse(email).map_or_else(|_| "-".to_owned(), |email| email.key().to_owned()),
         network: network(ctx.origin.ip),
-    };
+    }
+}
+
+/// `None`: the stored password changed while this one was looked at.
+async fn try_once(
+    app: &App,
+    ctx: &Ctx,
+    subject: Subject,
+    password: Password,
+) -> Result<Option<Outcome>, Error> {
     let known = look_up(app, ctx, subject.clone()).await?;
     if let Some(wait) = known.refused {
         refused(app, ctx, &known, &subject).await?;
-        return Ok(Outcome::Throttled { wait });
+        return Ok(Some(Outcome::Throttled { wait }));
     }
     let pool = app.service::<PasswordPool>();
     let usable = known.account.as_ref().is_some_and(|account| account.state == AccountState::Active);
@@ -81,7 +103,7 @@ pub async fn sign_in(app: &App, ctx: &Ctx, email: &str, password: Password) -> R
         }
         (account, _) => {
             failed(app, ctx, known.provider, account.map(|account| account.id), subject).await?;
-            Ok(Outcome::Wrong)
+            Ok(Some(Outcome::Wrong))
         }
     }
 }
@@ -111,7 +133,7 @@ async fn finish(
     subject: Subject,
     old: Option<String>,
     rehashed: Option<String>,
-) -> Result<Outcome, Error> {
+) -> Result<Option<Outcome>, Error> {
     let at = ctx.clone();
     let written = app
         .db()
@@ -119,18 +141,23 @@ async fn finish(
             // The state may have changed while the hash was computed.
             let person =
                 principals::account(tx, account)?.filter(|person| person.state == AccountState::Active);
-            let Some(person) = person else { return Ok::<_, DbError>(Commit::unchanged(None)) };
+            let Some(person) = person else { return Ok::<_, DbError>(Commit::unchanged(Some(None))) };
+            // So may the password: who knew the old one must not come in after it was changed.
+            if store::find(tx, account)?.map(|stored| stored.phc) != old {
+                return Ok(Commit::unchanged(None));
+            }
             throttles::succeeded(tx, &subject, at.now)?;
             if let (Some(old), Some(new)) = (&old, &rehashed) {
                 store::rehash(tx, account, old, new)?;
             }
-            Ok(second_step::enter(&at, tx, provider, &person, Method::Password)?.map(Some))
+            Ok(second_step::enter(&at, tx, provider, &person, Method::Password)?
+                .map(|found| Some(Some(found))))
         })
         .await?;
-    Ok(match written.value {
+    Ok(written.value.map(|found| match found {
         Some(entered) => Outcome::Entered { entered, account },
         None => Outcome::Wrong,
-    })
+    }))
 }
 
 async fn failed(

@@ -2,8 +2,13 @@
 
 use std::fmt;
 
-/// 1 to 100 characters without control or direction-changing characters, trimmed. Direction marks could make
-/// `nimda` read as `admin` in a list.
+use unicode_normalization::UnicodeNormalization;
+
+use crate::domains::name::is_hidden;
+
+/// 1 to 100 characters without hidden ones, trimmed, in normalization form C. Direction marks could make `nimda` read as
+/// `admin` in a list, and two names that look alike to the last pixel would be two things. A name holds no link: it
+/// stands in mails to people who do not know its giver, and must not be what they click on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Name(String);
 
@@ -13,15 +18,32 @@ pub enum NameError {
     Empty,
     #[error("a name has up to {CHARS_MAX} characters; this one has {0}")]
     Long(usize),
-    #[error("a name has no control or direction-changing characters; remove the one at position {0}")]
+    #[error("a name has no control, hidden or direction-changing characters; remove the one at position {0}")]
     Character(usize),
+    #[error("a name has no link in it; leave the address out")]
+    Link,
 }
 
 pub const CHARS_MAX: usize = 100;
 
+/// Variation selectors belong to emoji.
 fn hidden(c: char) -> bool {
-    let direction = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    c.is_control() || direction || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}')
+    is_hidden(c) && !is_selector(c)
+}
+
+fn is_selector(c: char) -> bool {
+    matches!(c, '\u{fe00}'..='\u{fe0f}')
+}
+
+/// Joiners, selectors and the blank of Braille show nothing by themselves.
+fn shows_nothing(c: char) -> bool {
+    c.is_whitespace() || is_selector(c) || matches!(c, '\u{200c}' | '\u{200d}' | '\u{2800}')
+}
+
+fn has_link(text: &str) -> bool {
+    let lower = text.to_lowercase();
+    lower.contains("://")
+        || lower.split(|c: char| !c.is_alphanumeric() && c != '.').any(|w| w.starts_with("www."))
 }
 
 impl Name {
@@ -31,9 +53,10 @@ impl Name {
             return Err(NameError::Character(at + 1));
         }
         match text.chars().count() {
-            0 => Err(NameError::Empty),
             long if long > CHARS_MAX => Err(NameError::Long(long)),
-            _ => Ok(Self(text.to_owned())),
+            _ if text.chars().all(shows_nothing) => Err(NameError::Empty),
+            _ if has_link(text) => Err(NameError::Link),
+            _ => Ok(Self(text.nfc().collect())),
         }
     }
 
@@ -72,5 +95,30 @@ mod tests {
         assert_eq!(Name::parse("a\u{202e}b"), Err(NameError::Character(2)));
         assert_eq!(Name::parse("a\nb"), Err(NameError::Character(2)));
         assert_eq!(description("a\nb").unwrap(), "a\nb");
+    }
+
+    /// Security: names that look like others, or like nothing.
+    #[test]
+    fn a_name_shows_what_it_is() {
+        for hidden in ["Ad\u{200b}min", "Ad\u{ad}min", "\u{3164}", "a\u{2060}b", "x\u{e0041}"] {
+            assert!(matches!(Name::parse(hidden), Err(NameError::Character(_))), "{hidden:?}");
+        }
+        for blank in ["\u{2800}", "\u{200d}\u{200d}", "\u{a0}\u{2003}", "\u{fe0f}"] {
+            assert_eq!(Name::parse(blank), Err(NameError::Empty), "{blank:?}");
+        }
+        assert_eq!(Name::parse("Cafe\u{301}").unwrap(), Name::parse("Caf\u{e9}").unwrap());
+        for good in
+            ["⚓\u{fe0f} Hafen", "👩\u{200d}🚀 Crew", "نامه\u{200c}ای", "AC/DC", "Booking.com", "Wwwald"]
+        {
+            assert_eq!(Name::parse(good).unwrap().as_str(), good);
+        }
+    }
+
+    /// Security: a stranger's name stands in the subject of an invitation.
+    #[test]
+    fn a_name_is_no_link() {
+        for link in ["Your account is locked: https://evil.example", "see WWW.evil.example now", "ftp://x"] {
+            assert_eq!(Name::parse(link), Err(NameError::Link), "{link}");
+        }
     }
 }

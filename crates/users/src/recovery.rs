@@ -3,6 +3,7 @@
 use platform::db::{Commit, DbError, Tx};
 use platform::events::Event;
 use platform::ids::AccountId;
+use platform::jobs::NewJob;
 use platform::mail::{self, Message};
 use platform::principals::{self, AccountState};
 use platform::time::HOUR;
@@ -17,15 +18,25 @@ use crate::sessions::{self, Method};
 use crate::tokens::LinkToken;
 
 pub(crate) mod api;
+pub(crate) mod jobs;
 pub(crate) mod pages;
 #[cfg(test)]
 mod tests;
 
 const MAILS_PER_HOUR_MAX: u64 = 5;
 
-/// Asks for a link. The caller learns nothing about the address; mail goes out only to an active account whose
-/// domain, if an organization lost it, is not frozen.
-pub fn request(app: &App, ctx: &Ctx, tx: &mut Tx, email: &EmailAddress) -> Result<Commit<()>, DbError> {
+/// Asks for a link. The caller learns nothing about the address, not by time either: whatever it is, the same is written,
+/// and a job looks at it afterwards.
+pub fn request(ctx: &Ctx, tx: &mut Tx, email: &EmailAddress) -> Result<Commit<()>, DbError> {
+    let provider = sessions::provider_id(tx)?;
+    let job = NewJob { kind: jobs::SEND, organization: None, unique_key: None, run_at: ctx.now };
+    platform::jobs::enqueue(ctx, tx, &job, &jobs::Asked { email: email.key().to_owned() })?;
+    let recorded = tx.record(Event::new(provider, "recovery.requested").personal("email", email.key()));
+    Ok(Commit::changed((), recorded))
+}
+
+/// Mails the link; only to an active account whose domain, if an organization lost it, is not frozen.
+fn send(app: &App, ctx: &Ctx, tx: &mut Tx, email: &EmailAddress) -> Result<Commit<()>, DbError> {
     let provider = sessions::provider_id(tx)?;
     let account = principals::account_by_email(tx, email.key())?
         .filter(|account| account.state == AccountState::Active);
@@ -33,13 +44,9 @@ pub fn request(app: &App, ctx: &Ctx, tx: &mut Tx, email: &EmailAddress) -> Resul
         Some(account) => crate::domains::is_frozen(tx, account)?,
         None => false,
     };
-    let asked = Event::new(provider, "recovery.requested").personal("email", email.key());
     let many =
         links::made_since(tx, Purpose::Recovery, email.key(), ctx.now.minus(HOUR))? >= MAILS_PER_HOUR_MAX;
-    let Some(account) = account.filter(|_| !frozen && !many) else {
-        let recorded = tx.record(asked);
-        return Ok(Commit::changed((), recorded));
-    };
+    let Some(account) = account.filter(|_| !frozen && !many) else { return Ok(Commit::unchanged(())) };
     let token = links::create(ctx, tx, Purpose::Recovery, Some(account.id), &account.email)?;
     let link = join(&app.config().public_url, &format!("/recover/{}", token.text()));
     let message = Message::text(
@@ -53,7 +60,7 @@ pub fn request(app: &App, ctx: &Ctx, tx: &mut Tx, email: &EmailAddress) -> Resul
         ),
     );
     mail::enqueue(app.keyring(), ctx, tx, None, &message)?;
-    let recorded = tx.record(asked.target("account", account.id));
+    let recorded = tx.record(Event::new(provider, "recovery.mailed").target("account", account.id));
     Ok(Commit::changed((), recorded))
 }
 

@@ -286,7 +286,8 @@ pub fn revoke(ctx: &Ctx, tx: &mut Tx, account: AccountId, id: SessionId) -> Resu
     Ok(Commit::changed(true, recorded))
 }
 
-/// Ends every live session of this account but `except`; gives how many there were.
+/// Ends every live session of this account but `except`, and what waits for a second step; gives how many sessions there
+/// were.
 pub fn revoke_all(
     ctx: &Ctx,
     tx: &mut Tx,
@@ -294,6 +295,7 @@ pub fn revoke_all(
     except: Option<SessionId>,
     reason: &'static str,
 ) -> Result<Commit<u64>, DbError> {
+    crate::second_step::forget(tx, account)?;
     let count = tx.execute(&sql::REVOKE_ALL, params![account, except, ctx.now])?;
     if count == 0 {
         return Ok(Commit::unchanged(0));

@@ -1,12 +1,14 @@
 //! The rules of this code base that no compiler knows. Each is one file beside this one: a function from the
 //! repository to findings, with tests that show it can fail. To add one, write it and name it in [`RULES`].
 
+mod asvs;
 mod doc_paths;
 mod duplicates;
 mod imports;
 mod machine;
 mod migrations;
 mod repository;
+mod security_pages;
 mod sizes;
 mod templates;
 mod vocabulary;
@@ -32,7 +34,7 @@ impl Finding {
 
 type Rule = fn(&Repository) -> Vec<Finding>;
 
-const RULES: [(&str, Rule); 9] = [
+const RULES: [(&str, Rule); 10] = [
     ("imports", imports::check),
     ("file vocabulary", vocabulary::check),
     ("sizes", sizes::check),
@@ -42,6 +44,7 @@ const RULES: [(&str, Rule); 9] = [
     ("templates", templates::check),
     ("migrations", migrations::check),
     ("duplicates", duplicates::check),
+    ("security pages", security_pages::check),
 ];
 
 /// Checks everything, prints what breaks a rule, and closes with a count of rules.

@@ -266,13 +266,19 @@ static SETTINGS: &[Setting] = &[
         Some("24"),
         "Hours between two checks of a verified domain.",
     ),
-    setting(LIMITS, "body_bytes_max", number(1024, 1 << 30), Some("1048576"), "Largest body of a request."),
+    setting(
+        LIMITS,
+        "body_bytes_max",
+        number(1024, 1 << 30),
+        Some("1048576"),
+        "Largest body of a request that uploads nothing. Most routes take less by themselves.",
+    ),
     setting(
         LIMITS,
         "upload_bytes_max",
         number(1024, 1 << 34),
         Some("16777216"),
-        "Largest uploaded file (CSV import, documents).",
+        "Largest body of an upload. Routes take less by themselves: an import 6 MiB.",
     ),
     setting(
         LIMITS,

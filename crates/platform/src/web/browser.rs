@@ -17,6 +17,8 @@ use super::{Problem, ui};
 
 pub const SESSION_COOKIE: &str = "__Host-bailiwick-session";
 pub const BROWSER_COOKIE: &str = "__Host-bailiwick-browser";
+/// Set by the page's own script; holds no secret.
+pub(super) const THEME_COOKIE: &str = "__Host-bailiwick-theme";
 const FLASH_COOKIE: &str = "__Host-bailiwick-flash";
 
 /// The value of a cookie of this request.
@@ -42,6 +44,12 @@ pub fn set_cookie(response: &mut Response, name: &str, value: &str, max_age_seco
 
 pub fn clear_cookie(response: &mut Response, name: &str) {
     set_cookie(response, name, "", Some(0));
+}
+
+/// Whoever sits down at this browser next finds nothing of the pages seen before, not by the back button either.
+pub fn forget_pages(response: &mut Response) {
+    const WHAT: HeaderValue = HeaderValue::from_static("\"cache\", \"storage\"");
+    response.headers_mut().insert("clear-site-data", WHAT);
 }
 
 /// This browser's random mark, and whether it has to be set first.

@@ -21,7 +21,7 @@ use crate::principals::{self, OrganizationState};
 use crate::time::Timestamp;
 
 use super::access::{Access, Credential, OrganizationAccess, Principal, may};
-use super::routes::{Openness, RouteInfo, RouteKind};
+use super::routes::{BODY_BYTES_MAX_DEFAULT, Openness, RouteInfo, RouteKind};
 use super::{Problem, browser, navigation, ui};
 
 pub mod conditional;
@@ -84,6 +84,7 @@ async fn guard(
         Ok(response) => response,
         Err(problem) => problem.into_response(),
     };
+    note_refusal(&info, &response, &seen, &request_id.to_string());
     if info.kind == RouteKind::Page {
         response = page_of_problem(&app, &info, response, &seen, &request_id.to_string());
         if let Some(mark) = &seen.new_mark {
@@ -101,6 +102,7 @@ async fn guard(
 #[derive(Default)]
 struct Seen {
     principal: Option<Principal>,
+    network: String,
     new_mark: Option<String>,
     path: String,
     /// The page that a form was sent from.
@@ -125,6 +127,7 @@ async fn admit(
     seen.referer = referer_path(app, &parts.headers);
     let origin = origin_of(app, &parts);
     let ip = origin.ip;
+    seen.network = limits::network(ip);
     let ctx = ctx.from_origin(origin);
     if info.kind == RouteKind::Plain && info.openness == Openness::Public {
         seen.limit = limits::check(app, info, ip, None)?;
@@ -134,7 +137,7 @@ async fn admit(
     let principal = app.authenticate().authenticate(app, &parts).await?;
     seen.principal.clone_from(&principal);
     seen.limit = limits::check(app, info, ip, principal.as_ref())?;
-    let body = read_body(info, &parts, body).await?;
+    let body = read_body(app, info, &parts, body).await?;
 
     let (mark, new) = browser::browser_mark(app, &parts.headers);
     let session = principal.as_ref().and_then(|principal| principal.session);
@@ -188,23 +191,26 @@ fn bare_access(ctx: Ctx, info: &Arc<RouteInfo>, path: &str) -> Access {
 }
 
 fn theme_of(headers: &HeaderMap) -> ui::Theme {
-    browser::cookie(headers, "theme").map_or(ui::Theme::System, ui::Theme::from_cookie)
+    browser::cookie(headers, browser::THEME_COOKIE).map_or(ui::Theme::System, ui::Theme::from_cookie)
 }
 
-async fn read_body(info: &RouteInfo, parts: &Parts, body: Body) -> Result<Bytes, Problem> {
+async fn read_body(app: &App, info: &RouteInfo, parts: &Parts, body: Body) -> Result<Bytes, Problem> {
+    let config = app.config();
+    let upload = info.body_bytes_max > BODY_BYTES_MAX_DEFAULT;
+    let max = info.body_bytes_max.min(if upload { config.upload_bytes_max } else { config.body_bytes_max });
     let too_large = || {
         Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The body is too large")
-            .detail(format!("this takes up to {} bytes", info.body_bytes_max))
+            .detail(format!("this takes up to {max} bytes"))
     };
     let announced = parts
         .headers
         .get(header::CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.parse::<usize>().ok());
-    if announced.is_some_and(|bytes| bytes > info.body_bytes_max) {
+    if announced.is_some_and(|bytes| bytes > max) {
         return Err(too_large());
     }
-    axum::body::to_bytes(body, info.body_bytes_max).await.map_err(|_| too_large())
+    axum::body::to_bytes(body, max).await.map_err(|_| too_large())
 }
 
 fn check_csrf(
@@ -356,9 +362,20 @@ fn origin_of(app: &App, parts: &Parts) -> Origin {
     }
 }
 
-/// The address that the nearest proxy saw: the last one, since earlier ones are the client's own words.
+/// The address that the nearest proxy saw: the last one of the last such line, since earlier ones are the client's own
+/// words. Some proxies extend the client's line, others write one of their own below it.
 fn last_forwarded(headers: &HeaderMap) -> Option<IpAddr> {
-    headers.get("x-forwarded-for")?.to_str().ok()?.rsplit(',').next()?.trim().parse().ok()
+    headers
+        .get_all("x-forwarded-for")
+        .iter()
+        .next_back()?
+        .to_str()
+        .ok()?
+        .rsplit(',')
+        .next()?
+        .trim()
+        .parse()
+        .ok()
 }
 
 // ---- answers --------------------------------------------------------------------------------------------------
@@ -428,7 +445,7 @@ fn finish(info: &RouteInfo, response: &mut Response, seen: &Seen, request_id: &s
         standing.write(headers);
     }
     if info.kind != RouteKind::Plain && !headers.contains_key(header::CACHE_CONTROL) {
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
     let elapsed = started.elapsed().as_secs_f64();
     metrics::histogram!("bailiwick_http_seconds", "action" => info.action).record(elapsed);
@@ -448,6 +465,24 @@ fn finish(info: &RouteInfo, response: &mut Response, seen: &Seen, request_id: &s
     );
 }
 
+/// Who was refused what, from where, and why: what somebody who looks for attacks reads first.
+fn note_refusal(info: &RouteInfo, response: &Response, seen: &Seen, request_id: &str) {
+    let Some(problem) = response.extensions().get::<Problem>() else { return };
+    let actor = seen.principal.as_ref().map_or_else(
+        || "nobody".to_owned(),
+        |principal| format!("{}:{}", principal.actor.kind(), principal.actor.id()),
+    );
+    tracing::info!(
+        action = info.action,
+        status = problem.status.as_u16(),
+        why = problem.kind,
+        actor,
+        network = seen.network,
+        request = request_id,
+        "refused"
+    );
+}
+
 fn status_class(status: StatusCode) -> &'static str {
     match status.as_u16() {
         100..=199 => "1xx",
@@ -462,7 +497,7 @@ fn status_class(status: StatusCode) -> &'static str {
 async fn security_headers(State(app): State<App>, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
-    const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; \
+    const CSP: &str = "default-src 'none'; object-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; \
         connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; manifest-src 'self'";
     let fixed: [(&'static str, &'static str); 7] = [
         ("content-security-policy", CSP),

@@ -13,6 +13,9 @@ use super::pagination::LIMIT_MAX;
 
 pub use axum::http::Method;
 
+/// Largest body of a route that does not ask for more: what takes more is an upload.
+pub const BODY_BYTES_MAX_DEFAULT: usize = 256 * 1024;
+
 /// Who may call a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Openness {
@@ -181,7 +184,7 @@ where
             openness,
             kind,
             limit: if reads { Limit::Read } else { Limit::Write },
-            body_bytes_max: 256 * 1024,
+            body_bytes_max: BODY_BYTES_MAX_DEFAULT,
             summary: "",
             events: if reads { Events::Read } else { Events::Records("") },
             request: None,

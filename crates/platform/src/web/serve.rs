@@ -147,6 +147,9 @@ where
         request.extensions_mut().insert(Peer(peer));
         let (router, running) = (shared.router.clone(), seen.begin());
         async move {
+            if names_no_host(&request) {
+                return Ok(axum::response::IntoResponse::into_response(axum::http::StatusCode::BAD_REQUEST));
+            }
             let answer = tokio::time::timeout(limits.request, router.oneshot(request.map(Body::new))).await;
             drop(running);
             answer.unwrap_or_else(|_| {
@@ -186,6 +189,12 @@ fn builder(limits: &Limits, h2: Option<bool>) -> Builder<TokioExecutor> {
         Some(false) => builder.http1_only(),
         None => builder,
     }
+}
+
+/// RFC 9112 §3.2: a request of HTTP/1.1 names exactly one host; two readers must not see two.
+fn names_no_host<B>(request: &Request<B>) -> bool {
+    let hosts = request.headers().get_all(axum::http::header::HOST).iter().count();
+    hosts > 1 || (hosts == 0 && request.version() == axum::http::Version::HTTP_11)
 }
 
 /// Resolves on SIGTERM or SIGINT.

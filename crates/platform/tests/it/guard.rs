@@ -5,14 +5,15 @@ use axum::response::IntoResponse;
 use platform::access::{Permission, Role};
 use platform::db::{Commit, DbError};
 use platform::events::Event;
-use platform::web::extract::Json;
+use platform::web::extract::{Json, Query};
+use platform::web::pagination::PageQuery;
 use platform::web::routes::{self, Openness, Routes};
 use platform::web::{self, Access};
 use platform::{App, Area};
 use serde_json::json;
 use testkit::{Kit, both};
 
-static GUARDED: Area = Area {
+pub(crate) static GUARDED: Area = Area {
     name: "guarded",
     routes,
     jobs: &[],
@@ -35,12 +36,44 @@ fn routes() -> Routes {
         )
         .add(routes::post("/o/{organization}/things", "thing.form", manage, form).records("thing."))
         .add(routes::get("/o/{organization}/things", "thing.page", read, list))
+        .add(routes::get("/api/v1/organizations/{organization}/broken", "broken.get", read, broken))
+        .add(routes::get("/o/{organization}/broken", "broken.page", read, broken))
+        .add(routes::get("/api/v1/organizations/{organization}/named", "named.list", read, paged))
+        .add(routes::post("/api/v1/organizations/{organization}/named", "named.create", manage, named))
+        .add(routes::get("/api/v1/where", "where.get", Openness::Public, whence))
+        .add(routes::post("/api/v1/organizations/{organization}/secrets", "secret.create", manage, secret))
         .add(routes::get(
             "/provider/things",
             "thing.provider",
             Openness::Provider(Permission::ProviderRead),
             list,
         ))
+}
+
+async fn broken() -> web::Result {
+    Err(DbError::Check("select password from secret_table".to_owned()).into())
+}
+
+async fn paged(Query(page): Query<PageQuery>) -> web::Result {
+    Ok(Json(json!({ "limit": page.limit()? })).into_response())
+}
+
+#[derive(serde::Deserialize, serde::Serialize)]
+struct Named {
+    name: String,
+}
+
+async fn named(Json(named): Json<Named>) -> web::Result {
+    Ok(Json(named).into_response())
+}
+
+async fn whence(access: Access) -> web::Result {
+    Ok(Json(json!({ "ip": access.ctx.origin.ip })).into_response())
+}
+
+async fn secret(Json(_): Json<serde_json::Value>) -> web::Result {
+    let body = Json(json!({ "secret": "shown once" }));
+    Ok(([(axum::http::header::CACHE_CONTROL, "no-store")], body).into_response())
 }
 
 async fn list() -> web::Result {
@@ -71,9 +104,9 @@ async fn form(axum::extract::State(app): axum::extract::State<App>, access: Acce
     make(&app, &access).await
 }
 
-const LIST: &str = "/api/v1/organizations/harbor/things";
+pub(crate) const LIST: &str = "/api/v1/organizations/harbor/things";
 
-async fn count(kit: &Kit) -> usize {
+pub(crate) async fn count(kit: &Kit) -> usize {
     let id = kit.organization("harbor").await;
     kit.actions(id).await.iter().filter(|action| *action == "thing.created").count()
 }

@@ -304,7 +304,7 @@ async fn show_row(
 /// A value for spreadsheets (RFC 4180): quoted where needed, and never read as a formula.
 fn csv_field(text: &str) -> String {
     let text = match text.as_bytes().first() {
-        Some(b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r') => format!("'{text}"),
+        Some(b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r' | b'\n' | 0) => format!("'{text}"),
         _ => text.to_owned(),
     };
     if text.contains(['"', ',', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }

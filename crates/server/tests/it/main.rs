@@ -6,6 +6,8 @@ mod audit_coverage;
 mod bad_start;
 mod db_move;
 mod edge;
+mod framing;
+mod hostile;
 mod routes;
 mod schema;
 mod secrecy;

@@ -172,7 +172,7 @@ async fn finish(
         })
         .await?;
     match written.value {
-        SignUp::Done { session, .. } => signed_in(&app, &session, &safe_next(&query.next)),
+        SignUp::Done { session, .. } => signed_in(&app, &access, &session, &safe_next(&query.next)).await,
         SignUp::LinkDead => Err(link_dead()),
     }
 }
@@ -269,6 +269,7 @@ async fn change_password(
     )
     .await?;
     let mut errors = FieldErrors::default();
+    let mut status = StatusCode::UNPROCESSABLE_ENTITY;
     match changed {
         PasswordChange::Done => {
             let message = "Your password was changed. All other devices were signed out.";
@@ -276,6 +277,11 @@ async fn change_password(
         }
         PasswordChange::WrongCurrent => errors.add("current", "this is not your current password"),
         PasswordChange::Refused(refusals) => add_refusals(&mut errors, &refusals),
+        PasswordChange::Throttled { wait } => {
+            status = StatusCode::TOO_MANY_REQUESTS;
+            let minutes = wait.as_secs().div_ceil(60);
+            errors.add("current", format!("too many wrong ones: wait {minutes} minutes"));
+        }
     }
-    web::html_with(StatusCode::UNPROCESSABLE_ENTITY, &password_page(&app, &access, errors))
+    web::html_with(status, &password_page(&app, &access, errors))
 }

@@ -139,3 +139,87 @@ async fn changing_the_password_needs_the_current_one_and_ends_other_sessions() {
     )
     .await;
 }
+
+/// Security: whoever took a session over guesses at the password no faster than at the door.
+#[tokio::test]
+async fn guesses_at_the_current_password_are_throttled() {
+    both_with(
+        async |kit| {
+            let provider = kit.organization("northwind").await;
+            let mut browser = sign_up(kit, MARA).await;
+            let new = "eleven quiet lanterns by the quay";
+            let path = "/api/v1/account/password";
+            for _ in 0..crate::throttles::PAIR_FAILURES_MAX {
+                browser.put(path, json!({ "current": "a guess", "password": new })).await.expect(403);
+            }
+            browser.put(path, json!({ "current": PASSWORD, "password": new })).await.expect(429);
+            browser.get("/account/password").await.expect(200);
+            let fields = [("current", PASSWORD), ("password", new)];
+            browser.submit("/account/password", &fields).await.expect(429);
+            let refused = kit.actions(provider).await;
+            let refused = refused.iter().filter(|action| *action == "password.change_refused").count();
+            assert_eq!(refused as u64, crate::throttles::PAIR_FAILURES_MAX);
+            kit.advance(platform::time::MINUTE * 16);
+            browser.put(path, json!({ "current": PASSWORD, "password": new })).await.expect(204);
+        },
+        real_sign_in,
+    )
+    .await;
+}
+
+/// ASVS 6.3.7.
+#[tokio::test]
+async fn the_owner_is_told_of_a_changed_password() {
+    both_with(
+        async |kit| {
+            kit.organization("northwind").await;
+            let mut browser = sign_up(kit, MARA).await;
+            let body = json!({ "current": PASSWORD, "password": "eleven quiet lanterns by the quay" });
+            browser.put("/api/v1/account/password", body).await.expect(204);
+            assert!(kit.mail_to(MARA).await.unwrap().contains("Your password was changed"));
+            kit.advance(platform::time::HOUR);
+            kit.nobody().post("/api/v1/recoveries", json!({ "email": MARA })).await.expect(202);
+            let link = mailed_link(kit, MARA).await;
+            kit.advance(platform::time::SECOND);
+            let mut elsewhere = kit.nobody();
+            elsewhere.get(&link).await.expect(200);
+            elsewhere.submit(&link, &[("password", "nine brown otters on the bank")]).await.expect(303);
+            assert!(kit.mail_to(MARA).await.unwrap().contains("Your password was changed"));
+        },
+        real_sign_in,
+    )
+    .await;
+}
+
+/// ASVS 6.2.6, 6.2.7.
+#[tokio::test]
+async fn password_fields_are_masked_and_open_to_managers() {
+    both_with(
+        async |kit| {
+            kit.organization("northwind").await;
+            let mut browser = kit.nobody();
+            browser.get("/sign-up").await.expect(200);
+            browser.submit("/sign-up", &[("email", MARA)]).await.expect(200);
+            let link = mailed_link(kit, MARA).await;
+            let mut known = sign_up(kit, "ben@harbor-logistics.dev").await;
+            let pages = [
+                browser.get("/sign-in").await.expect(200).text(),
+                browser.get(&link).await.expect(200).text(),
+                known.get("/account/password").await.expect(200).text(),
+            ];
+            for page in pages {
+                let inputs = page.split("<input").filter_map(|input| input.split('>').next());
+                let secret = |input: &&str| input.contains("\"password\"") || input.contains("\"current\"");
+                let fields: Vec<&str> = inputs.filter(secret).collect();
+                assert!(!fields.is_empty(), "{page}");
+                for field in fields {
+                    assert!(field.contains("type=\"password\""), "{field}");
+                    assert!(field.contains("autocomplete=") && !field.contains("=off"), "{field}");
+                    assert!(!field.contains("maxlength") && !field.contains("onpaste"), "{field}");
+                }
+            }
+        },
+        real_sign_in,
+    )
+    .await;
+}

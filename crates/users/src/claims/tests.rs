@@ -517,3 +517,48 @@ async fn strangers_see_no_claims() {
     })
     .await;
 }
+
+/// Security: two admins press at the same moment. Each account is claimed once, each claim is taken back once.
+#[tokio::test]
+async fn claims_and_undoings_at_once_count_once() {
+    on_both(async |kit| {
+        let mut owner = kit.owner_of("quay").await;
+        let quay = kit.organization("quay").await;
+        let domain = verified(kit, &mut owner, "quay", "harbor.example").await;
+        let ann = kit.account("ann@harbor.example").await;
+        let (mut one, mut two) = (owner.clone(), owner.clone());
+        let all = || json!({ "mode": "all" });
+        let started =
+            tokio::join!(claim(&mut one, "quay", &domain, all()), claim(&mut two, "quay", &domain, all()));
+        let started = [started.0.expect(202).json(), started.1.expect(202).json()];
+        kit.settle().await;
+        assert_eq!(account(kit, ann).await.managed_by, Some(quay));
+        let actions = kit.actions(quay).await;
+        assert_eq!(actions.iter().filter(|action| *action == "account.claimed").count(), 1);
+        let mut claimed = Vec::new();
+        for one in &started {
+            if show(&mut owner, "quay", one).await["accounts"]["claimed"] == json!(1) {
+                claimed.push(id_of(one));
+            }
+        }
+        assert_eq!(claimed.len(), 1, "one of the two has it");
+        let undo = format!("/api/v1/organizations/quay/claims/{}/undo", claimed[0]);
+        let again = tokio::join!(
+            one.post(&undo, json!({})),
+            two.post(&undo, json!({})),
+            claim(&mut owner, "quay", &domain, all())
+        );
+        let mut statuses = [again.0.status.as_u16(), again.1.status.as_u16()];
+        statuses.sort_unstable();
+        assert_eq!(statuses, [202, 409]);
+        assert!(again.2.status.is_success() || again.2.status.is_client_error(), "{}", again.2.status);
+        kit.settle().await;
+        let actions = kit.actions(quay).await;
+        let count = |name: &str| actions.iter().filter(|action| *action == name).count();
+        assert_eq!(count("claim.undo_started"), 1);
+        // Whoever came last, the account and its ledger agree.
+        let managed = account(kit, ann).await.managed_by.is_some();
+        assert_eq!(count("account.claimed") - count("account.released"), usize::from(managed), "{actions:?}");
+    })
+    .await;
+}

@@ -60,18 +60,26 @@ pub(crate) fn busy(error: &dyn std::fmt::Display) -> Problem {
         .retry_after(2)
 }
 
-/// The answer that carries a new session.
-pub(crate) fn started(token: &LinkToken, account: AccountId) -> Response {
+/// The answer that carries a new session; the one that this browser had before ends.
+pub(crate) async fn started(
+    app: &App,
+    access: &Access,
+    token: &LinkToken,
+    account: AccountId,
+) -> web::Result<Response> {
+    crate::sessions::api::replaced(app, access).await?;
     let answer = SignedIn { account: account.to_string() };
     let mut response: Response = (StatusCode::CREATED, Json(answer)).into_response();
     browser::set_cookie(&mut response, SESSION_COOKIE, &token.text(), None);
     response.headers_mut().insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
-    response
+    Ok(response)
 }
 
 async fn create(State(app): State<App>, access: Access, Json(body): Json<Credentials>) -> web::Result {
     match super::sign_in(&app, &access.ctx, &body.email, Password::new(body.password)).await? {
-        Outcome::Entered { entered: Entered::Session(token), account } => Ok(started(&token, account)),
+        Outcome::Entered { entered: Entered::Session(token), account } => {
+            started(&app, &access, &token, account).await
+        }
         Outcome::Entered { entered: Entered::Pending(token), .. } => {
             crate::second_step::api::needed(&app, &access, token).await
         }

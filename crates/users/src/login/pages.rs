@@ -69,7 +69,7 @@ pub(crate) fn safe_next(next: &str) -> String {
     let inside = next.starts_with('/')
         && !next.starts_with("//")
         && !next.starts_with("/\\")
-        && !next.contains(['\r', '\n', '\t', '\\']);
+        && !next.contains(|c: char| c.is_control() || c == '\\');
     if inside { next.to_owned() } else { "/".to_owned() }
 }
 
@@ -109,7 +109,9 @@ struct SignInForm {
 async fn sign_in(State(app): State<App>, access: Access, Form(form): Form<SignInForm>) -> web::Result {
     let outcome = super::sign_in(&app, &access.ctx, &form.email, Password::new(form.password)).await;
     let (status, message) = match outcome.map_err(Problem::from)? {
-        Outcome::Entered { entered: found, .. } => return entered(&app, &found, &safe_next(&form.next)),
+        Outcome::Entered { entered: found, .. } => {
+            return entered(&app, &access, &found, &safe_next(&form.next)).await;
+        }
         Outcome::Wrong => {
             (StatusCode::UNPROCESSABLE_ENTITY, "This address and password do not fit together.".to_owned())
         }
@@ -122,19 +124,29 @@ async fn sign_in(State(app): State<App>, access: Access, Form(form): Form<SignIn
     web::html_with(status, &page(&app, &access, &form.email, &form.next, errors))
 }
 
-/// Sets the session's cookie and goes on to `next`.
-pub(crate) fn signed_in(app: &App, token: &LinkToken, next: &str) -> web::Result<Response> {
+/// Sets the session's cookie, ends the one that it replaces, and goes on to `next`.
+pub(crate) async fn signed_in(
+    app: &App,
+    access: &Access,
+    token: &LinkToken,
+    next: &str,
+) -> web::Result<Response> {
+    sessions::api::replaced(app, access).await?;
     let mut response = web::see_other(next)?;
     let days = sessions::SessionRules::DEFAULT.absolute.as_secs();
-    let _ = app;
     browser::set_cookie(&mut response, SESSION_COOKIE, &token.text(), Some(days));
     Ok(response)
 }
 
 /// Sets the cookie of what was reached and goes on: to `next`, or to the second step and then there.
-pub(crate) fn entered(app: &App, found: &Entered, next: &str) -> web::Result<Response> {
+pub(crate) async fn entered(
+    app: &App,
+    access: &Access,
+    found: &Entered,
+    next: &str,
+) -> web::Result<Response> {
     match found {
-        Entered::Session(token) => signed_in(app, token, next),
+        Entered::Session(token) => signed_in(app, access, token, next).await,
         Entered::Pending(token) => crate::second_step::pages::begin(token, next),
     }
 }
@@ -168,7 +180,7 @@ async fn use_link(State(app): State<App>, access: Access, Path(token): Path<Stri
     let token = LinkToken::parse(&token).map_err(|_| link_dead())?;
     let ctx = access.ctx.clone();
     let written = app.db().write(&access.ctx, move |tx| super::use_link(&ctx, tx, &token)).await?;
-    entered(&app, &written.value.ok_or_else(link_dead)?, "/")
+    entered(&app, &access, &written.value.ok_or_else(link_dead)?, "/").await
 }
 
 async fn sign_out(State(app): State<App>, access: Access) -> web::Result {
@@ -185,5 +197,6 @@ async fn sign_out(State(app): State<App>, access: Access) -> web::Result {
         .await?;
     let mut response = web::see_other("/sign-in")?;
     browser::clear_cookie(&mut response, SESSION_COOKIE);
+    browser::forget_pages(&mut response);
     Ok(response)
 }

@@ -155,6 +155,105 @@ async fn an_operators_link_signs_in_once() {
     .await;
 }
 
+/// ASVS 7.2.4: one cookie, one session.
+#[tokio::test]
+async fn a_new_sign_in_ends_the_session_it_replaces() {
+    both_with(
+        async |kit| {
+            kit.organization("northwind").await;
+            let mut browser = sign_up(kit, MARA).await;
+            let mut other_device = kit.nobody();
+            try_password(&mut other_device, MARA, PASSWORD).await.expect(303);
+            let before = browser.clone();
+            let form = [("email", MARA), ("password", PASSWORD)];
+            browser.submit("/sign-in", &form).await.expect(303);
+            assert_ne!(before.cookies, browser.cookies);
+            before.clone().get("/account").await.expect(303);
+            browser.get("/account").await.expect(200);
+            // The same over the API.
+            let before = browser.clone();
+            let body = json!({ "email": MARA, "password": PASSWORD });
+            browser.post("/api/v1/sessions", body).await.expect(201);
+            before.clone().get("/account").await.expect(303);
+            browser.get("/account").await.expect(200);
+            // A wrong password ends nothing, nor does anybody else's sign-in.
+            let wrong = json!({ "email": MARA, "password": "wrong" });
+            browser.post("/api/v1/sessions", wrong).await.expect(401);
+            browser.get("/account").await.expect(200);
+            other_device.get("/account").await.expect(200);
+        },
+        real_sign_in,
+    )
+    .await;
+}
+
+/// ASVS 7.2.3: a session that somebody else chose is never taken over.
+#[tokio::test]
+async fn a_planted_cookie_does_not_become_a_session() {
+    both_with(
+        async |kit| {
+            kit.organization("northwind").await;
+            sign_up(kit, MARA).await;
+            let planted = "A".repeat(43);
+            let mut browser = kit.nobody();
+            browser.get("/sign-in").await.expect(200);
+            browser.cookies.insert(platform::web::browser::SESSION_COOKIE.to_owned(), planted.clone());
+            browser.submit("/sign-in", &[("email", MARA), ("password", PASSWORD)]).await.expect(303);
+            assert_ne!(browser.cookies[platform::web::browser::SESSION_COOKIE], planted);
+            let mut attacker = kit.nobody();
+            attacker.cookies.insert(platform::web::browser::SESSION_COOKIE.to_owned(), planted);
+            attacker.get("/account").await.expect(303);
+        },
+        real_sign_in,
+    )
+    .await;
+}
+
+/// ASVS 15.4.2: who knew the old password and began before the change does not come in after it.
+#[tokio::test]
+async fn a_password_changed_meanwhile_does_not_sign_in() {
+    both_with(
+        async |kit| {
+            kit.organization("northwind").await;
+            sign_up(kit, MARA).await;
+            let ctx = kit.ctx();
+            let subject = super::subject_of(&ctx, MARA);
+            let known = super::look_up(&kit.app, &ctx, subject.clone()).await.unwrap();
+            let account = known.account.unwrap().id;
+            let at = ctx.clone();
+            let changed = kit.app.db().write(&ctx, move |tx| {
+                crate::passwords::store::set(&at, tx, account, "$argon2id$another")?;
+                let recorded = tx.record(platform::events::Event::new(known.provider, "password.recovered"));
+                Ok::<_, platform::db::DbError>(platform::db::Commit::changed((), recorded))
+            });
+            changed.await.unwrap();
+            let late = super::finish(&kit.app, &ctx, known.provider, account, subject, known.phc, None);
+            assert!(late.await.unwrap().is_none());
+            assert_eq!(kit.actions(known.provider).await.last().unwrap(), "password.recovered");
+        },
+        real_sign_in,
+    )
+    .await;
+}
+
+/// ASVS 7.4.1, 14.3.1.
+#[tokio::test]
+async fn signing_out_ends_the_session_and_clears_the_browser() {
+    both_with(
+        async |kit| {
+            kit.organization("northwind").await;
+            let mut browser = sign_up(kit, MARA).await;
+            let kept = browser.clone();
+            let out = browser.submit("/sign-out", &[]).await.expect(303);
+            assert_eq!(out.header("clear-site-data"), Some("\"cache\", \"storage\""));
+            assert!(!browser.cookies.contains_key(platform::web::browser::SESSION_COOKIE));
+            kept.clone().get("/account").await.expect(303);
+        },
+        real_sign_in,
+    )
+    .await;
+}
+
 #[test]
 fn next_never_leads_outside() {
     for outside in [
@@ -165,6 +264,9 @@ fn next_never_leads_outside() {
         "",
         "/a\r\nSet-Cookie: x=y",
         "/\t/evil.example",
+        "/\u{b}/evil.example",
+        "/\u{7f}",
+        "/\u{85}",
     ] {
         assert_eq!(safe_next(outside), "/", "{outside:?}");
     }

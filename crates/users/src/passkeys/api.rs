@@ -273,7 +273,7 @@ async fn sign_in(
         crate::second_step::by_passkey(&inner, &ctx, tx, &assertion, &binding)
     };
     let (session, account) = app.db().write(&access.ctx, rule).await?.value.ok_or_else(refused)?;
-    Ok(crate::login::api::started(&session, account))
+    crate::login::api::started(&app, &access, &session, account).await
 }
 
 /// The session's id: what questions for a new passkey are bound to.

@@ -16,7 +16,11 @@ const HEAD: &[&str] =
 
 /// Keeps a spreadsheet from running a cell as a formula (CSV injection, CWE-1236).
 pub(crate) fn cell(text: &str) -> String {
-    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text.to_owned() }
+    if text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '\0']) {
+        format!("'{text}")
+    } else {
+        text.to_owned()
+    }
 }
 
 fn line(writer: &mut csv::Writer<Vec<u8>>, person: &Person) -> Result<(), csv::Error> {
@@ -90,7 +94,7 @@ mod tests {
 
     #[test]
     fn formulas_are_defused() {
-        for bad in ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"] {
+        for bad in ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "\0=1"] {
             assert_eq!(cell(bad), format!("'{bad}"));
         }
         assert_eq!(cell("ann@harbor.example"), "ann@harbor.example");

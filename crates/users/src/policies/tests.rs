@@ -127,3 +127,26 @@ async fn the_strictest_of_two_organizations_wins_and_neither_is_told_of_the_othe
     )
     .await;
 }
+
+/// ASVS 2.3.4: two who decide at the same moment on the same version do not overwrite each other unseen.
+#[tokio::test]
+async fn two_decisions_at_once_leave_one() {
+    both_with(
+        async |kit| {
+            let mut one = kit.as_role("harbor", Role::Admin).await;
+            let mut two = kit.owner_of("harbor").await;
+            let etag = one.get(PATH).await.expect(200).header("etag").unwrap().to_owned();
+            one = one.with_header("if-match", &etag);
+            two = two.with_header("if-match", &etag);
+            let answers = tokio::join!(one.put(PATH, rules(16, 720)), two.put(PATH, rules(20, 48)));
+            let mut statuses = [answers.0.status.as_u16(), answers.1.status.as_u16()];
+            let kept = if statuses[0] == 200 { 16 } else { 20 };
+            statuses.sort_unstable();
+            assert_eq!(statuses, [200, 412]);
+            let now = kit.owner_of("harbor").await.get(PATH).await.expect(200).json();
+            assert_eq!((&now["version"], &now["rules"]["password_min_length"]), (&json!(1), &json!(kept)));
+        },
+        believed,
+    )
+    .await;
+}

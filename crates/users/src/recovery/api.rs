@@ -23,7 +23,7 @@ pub(crate) fn routes() -> Routes {
 
 async fn create(State(app): State<App>, access: Access, Json(body): Json<Address>) -> web::Result {
     let email = body.parse()?;
-    let (inner, ctx) = (app.clone(), access.ctx.clone());
-    app.db().write(&access.ctx, move |tx| super::request(&inner, &ctx, tx, &email)).await?;
+    let ctx = access.ctx.clone();
+    app.db().write(&access.ctx, move |tx| super::request(&ctx, tx, &email)).await?;
     Ok(StatusCode::ACCEPTED.into_response())
 }

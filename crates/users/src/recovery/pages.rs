@@ -75,8 +75,8 @@ async fn request(State(app): State<App>, access: Access, Form(form): Form<Reques
             return web::html_with(StatusCode::UNPROCESSABLE_ENTITY, &page);
         }
     };
-    let (inner, ctx, address) = (app.clone(), access.ctx.clone(), email.clone());
-    app.db().write(&access.ctx, move |tx| super::request(&inner, &ctx, tx, &address)).await?;
+    let (ctx, address) = (access.ctx.clone(), email.clone());
+    app.db().write(&access.ctx, move |tx| super::request(&ctx, tx, &address)).await?;
     let shell = navigation::public_shell(&app, &access, "Look into your mail");
     web::html(&MailSentPage { shell, email: email.key().to_owned(), what: "to set a new password" })
 }
@@ -121,7 +121,7 @@ async fn finish(
     let written =
         app.db().write(&access.ctx, move |tx| super::finish(&inner, &ctx, tx, &token, &phc)).await?;
     match written.value {
-        Recovered::Done { entered: found, .. } => entered(&app, &found, "/"),
+        Recovered::Done { entered: found, .. } => entered(&app, &access, &found, "/").await,
         Recovered::LinkDead => Err(link_dead()),
     }
 }

@@ -108,7 +108,7 @@ async fn finish(
     let given = body.given(&headers)?.ok_or_else(none)?;
     match finish_for(&app, &access, &headers, given).await? {
         Outcome::SignedIn { session, account } => {
-            let mut response = crate::login::api::started(&session, account);
+            let mut response = crate::login::api::started(&app, &access, &session, account).await?;
             browser::clear_cookie(&mut response, PENDING_COOKIE);
             Ok(response)
         }

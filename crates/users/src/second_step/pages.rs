@@ -147,7 +147,7 @@ async fn finish(
     };
     let (status, words) = match outcome {
         Outcome::SignedIn { session, .. } => {
-            let mut response = signed_in(&app, &session, &safe_next(&form.next))?;
+            let mut response = signed_in(&app, &access, &session, &safe_next(&form.next)).await?;
             browser::clear_cookie(&mut response, PENDING_COOKIE);
             return Ok(response);
         }
@@ -190,7 +190,7 @@ async fn by_passkey(
     let (inner, ctx) = (app.clone(), access.ctx.clone());
     let rule = move |tx: &mut platform::db::Tx| super::by_passkey(&inner, &ctx, tx, &assertion, &binding);
     match app.db().write(&access.ctx, rule).await?.value {
-        Some((session, _)) => signed_in(&app, &session, &safe_next(&form.next)),
+        Some((session, _)) => signed_in(&app, &access, &session, &safe_next(&form.next)).await,
         None => Err(refused()),
     }
 }

@@ -266,3 +266,29 @@ async fn a_storm_of_questions_leaves_no_row() {
     )
     .await;
 }
+
+/// Security: what the old password began ends with it.
+#[tokio::test]
+async fn a_changed_password_ends_a_waiting_sign_in() {
+    both_with(
+        async |kit| {
+            kit.organization("northwind").await;
+            let mut mara = sign_up(kit, MARA).await;
+            let (secret, _) = enrol_app(kit, &mut mara).await;
+            let mut thief = kit.nobody();
+            thief.post("/api/v1/sessions", credentials()).await.expect(202);
+            let new = "eleven quiet lanterns by the quay";
+            let body = json!({ "current": PASSWORD, "password": new });
+            mara.put("/api/v1/account/password", body).await.expect(204);
+            kit.advance(SECOND * 30);
+            let code = app_shows(&secret, kit.now());
+            thief.post(STEP, json!({ "totp": code })).await.expect(401);
+            // The code was not at fault.
+            let mut again = kit.nobody();
+            again.post("/api/v1/sessions", json!({ "email": MARA, "password": new })).await.expect(202);
+            again.post(STEP, json!({ "totp": code })).await.expect(201);
+        },
+        real_sign_in,
+    )
+    .await;
+}

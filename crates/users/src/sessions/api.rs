@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use platform::App;
+use platform::db::DbError;
 use platform::ids::Id;
 use platform::web::extract::{Json, Path};
 use platform::web::routes::{self, Openness, Routes};
@@ -77,6 +78,15 @@ pub(crate) fn view(session: Session, current: Option<SessionId>) -> SessionView 
 /// The session that asks.
 pub(crate) fn current(access: &Access) -> Option<SessionId> {
     access.principal.as_ref().and_then(|principal| principal.session).map(SessionId::from_uuid)
+}
+
+/// Ends the session that this browser had before it signed in anew: one cookie, one session.
+pub(crate) async fn replaced(app: &App, access: &Access) -> Result<(), DbError> {
+    let Some(principal) = &access.principal else { return Ok(()) };
+    let (Some(account), Some(id)) = (principal.account, current(access)) else { return Ok(()) };
+    let ctx = access.ctx.clone();
+    app.db().write(&access.ctx, move |tx| super::revoke(&ctx, tx, account, id)).await?;
+    Ok(())
 }
 
 async fn list(State(app): State<App>, access: Access) -> web::Result {

@@ -81,7 +81,7 @@ async fn finish(
     match written.value {
         SetUp::Done { session } => {
             app.learn_provider().await?;
-            signed_in(&app, &session, "/provider")
+            signed_in(&app, &access, &session, "/provider").await
         }
         SetUp::LinkDead => Err(link_dead()),
         SetUp::AlreadyDone => Err(Problem::conflict("this installation is set up already").cure("sign in")),

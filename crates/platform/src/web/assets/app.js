@@ -1,5 +1,5 @@
 // Comfort on top of pages that work without it: palette, local times, copying, dialogs, confirmation by name,
-// toasts, keys in tables, theme. No eval, no inline styles, nothing stored but the cookie `theme`.
+// toasts, keys in tables, theme. No eval, no inline styles, nothing stored but the cookie of the theme.
 (() => {
   "use strict";
   const all = (selector, root = document) => [...root.querySelectorAll(selector)];
@@ -56,8 +56,8 @@
   const themes = ["system", "light", "dark"];
   const page = document.documentElement;
   function theme(next) {
-    const stored = (document.cookie.match(/(?:^|; )theme=(\w+)/) || [])[1];
-    if (next) document.cookie = `theme=${next}; Path=/; Max-Age=31536000; SameSite=Lax` + (location.protocol === "https:" ? "; Secure" : "");
+    const stored = (document.cookie.match(/(?:^|; )__Host-bailiwick-theme=(\w+)/) || [])[1];
+    if (next) document.cookie = `__Host-bailiwick-theme=${next}; Path=/; Max-Age=31536000; SameSite=Lax; Secure`;
     const chosen = next || (themes.includes(stored) ? stored : page.dataset.theme);
     page.dataset.theme = chosen;
     all("[data-theme-next] span").forEach((label) => { label.textContent = chosen; });
