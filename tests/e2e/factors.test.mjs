@@ -194,3 +194,14 @@ test("without scripts the second step works with a code", async () => {
   await plain.getByRole("button", { name: "Go on" }).click();
   await plain.waitForURL("**/account");
 });
+
+test("an admin sees who is missing", async () => {
+  const { server } = story;
+  const page = await story.browser.page();
+  await page.goto(`${server.url}/sign-in?next=/o/northwind-cloud/enrolment`);
+  await page.getByLabel("E-mail").fill("nora.winter@northwind.dev");
+  await page.getByLabel("Password").fill(PASSWORD);
+  await page.getByRole("button", { name: "Sign in", exact: true }).click();
+  await page.getByText("You manage no account yet").waitFor();
+  await inspect(page, "factors-10-enrolment", { widths_px: WIDTHS_PX });
+});

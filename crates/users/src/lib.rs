@@ -15,6 +15,7 @@ pub mod audit_log;
 pub mod claims;
 pub mod confirmations;
 pub mod domains;
+pub mod enrolment;
 pub mod factors;
 pub mod facts;
 pub mod groups;
@@ -77,6 +78,8 @@ fn routes() -> Routes {
         .merge(second_step::pages::routes())
         .merge(confirmations::api::routes())
         .merge(confirmations::pages::routes())
+        .merge(enrolment::api::routes())
+        .merge(enrolment::pages::routes())
         .merge(factors::api::routes())
         .merge(factors::pages::routes())
         .merge(passkeys::api::routes())
@@ -181,6 +184,14 @@ const NAVIGATION: &[NavEntry] = &[
         href: domains::provider_pages::PAGE,
         permission: Some(Permission::ProviderRead),
         rank: 110,
+    },
+    NavEntry {
+        console: NavConsole::Organization,
+        group: "Users",
+        label: "Enrolment",
+        href: enrolment::pages::PATH,
+        permission: Some(Permission::PeopleRead),
+        rank: 155,
     },
     NavEntry {
         console: NavConsole::Organization,

@@ -30,7 +30,7 @@ pub(crate) async fn enrol_app(kit: &Kit, browser: &mut Client) -> (String, Vec<S
     (secret, codes.iter().map(|code| code.as_str().unwrap().to_owned()).collect())
 }
 
-async fn account_of(browser: &mut Client) -> AccountId {
+pub(crate) async fn account_of(browser: &mut Client) -> AccountId {
     let account = browser.get("/api/v1/account").await.expect(200).json();
     account["id"].as_str().unwrap().parse().unwrap()
 }

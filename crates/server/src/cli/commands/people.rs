@@ -89,6 +89,8 @@ enum PeopleCommand {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Managed accounts without a factor
+    NotEnrolled,
     /// What the owner of a managed account can prove
     Factors {
         /// The person's id, as `people list --json` gives it
@@ -107,6 +109,9 @@ impl People {
         let base = format!("/api/v1/organizations/{}", need(&organization, "organization")?);
         let work = async |client: &Client| match command {
             PeopleCommand::List => client.all(&format!("{base}/people")).await.map(Value::Array),
+            PeopleCommand::NotEnrolled => {
+                client.all(&format!("{base}/enrolment/missing")).await.map(Value::Array)
+            }
             PeopleCommand::Factors { account } => {
                 client.get(&format!("{base}/people/{account}/factors")).await
             }
