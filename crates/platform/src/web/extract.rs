@@ -10,7 +10,10 @@ use serde::de::DeserializeOwned;
 use super::Problem;
 use super::multipart::{self, Multipart};
 
-/// A JSON body, in and out. In: `Content-Type: application/json`, no unknown members where the type denies them.
+mod objects;
+
+/// A JSON body, in and out. In: `Content-Type: application/json`, no unknown members where the type denies them, no
+/// list in place of an object ([`objects`]).
 pub struct Json<T>(pub T);
 
 /// The limit of bodies is enforced before, by the guard; this one only bounds what a missing guard would let in.
@@ -45,11 +48,10 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
             )
             .detail("this takes `Content-Type: application/json`"));
         }
-        // Serde reads a list as a struct, member by member in the order they were declared: nobody means that.
         if bytes.trim_ascii_start().starts_with(b"[") {
             return Err(Problem::invalid("the body is a list: send an object, such as `{\"name\": …}`"));
         }
-        match serde_json::from_slice(&bytes) {
+        match objects::from_slice(&bytes) {
             Ok(value) => Ok(Self(value)),
             Err(error) if error.is_data() => Err(Problem::invalid(error)),
             Err(error) => Err(Problem::malformed(format!("the body is not JSON: {error}"))),

@@ -21,7 +21,7 @@ pub(crate) fn routes() -> Routes {
     Routes::new().add(
         routes::post("/api/v1/sessions", "session.create", Openness::Public, create)
             .limit(Limit::Credential)
-            .records("s")
+            .records("session.started")
             .summary("Sign in with a password; the session comes as a cookie. 202: a second factor is needed")
             .takes::<Credentials>()
             .gives::<SignedIn>(201)

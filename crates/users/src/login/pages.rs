@@ -26,7 +26,7 @@ pub(crate) fn routes() -> Routes {
         .add(
             routes::post("/sign-in", "sign_in.try", Openness::Public, sign_in)
                 .limit(Limit::Credential)
-                .records("s"),
+                .records("session.started"),
         )
         .add(
             routes::get("/sign-in/link/{token}", "sign_in_link.show", Openness::Public, show_link)
