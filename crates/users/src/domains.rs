@@ -32,6 +32,7 @@ pub(crate) mod pages;
 pub mod proof;
 pub mod prover;
 pub(crate) mod provider_pages;
+pub mod silence;
 pub(crate) mod sql;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -175,6 +176,9 @@ impl Domain {
 
     /// What its state means and what happens next, for people.
     pub fn what_next(&self, now: Timestamp) -> String {
+        if let Some(words) = silence::what_next(self, now) {
+            return words;
+        }
         match self.state {
             State::Pending if self.token_expired(now) => {
                 "The token has expired. Get a new one and publish that.".to_owned()

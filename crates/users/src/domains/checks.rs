@@ -15,7 +15,7 @@ use super::name::{DomainName, Reserved};
 use super::proof::{self, Gone, Proof, Report, Seen, Verdict};
 use super::{
     AT_RISK_FOR, DOUBT_EVERY, Domain, DomainId, MISSES_MAX, ProverService, SUSPENDED_FOR, State, find,
-    holder, sql,
+    holder, silence, sql,
 };
 use crate::accounts::join;
 
@@ -252,7 +252,7 @@ pub enum Step {
     /// Gone, but not long enough for a consequence; so many times in a row.
     Missed(u32),
     Turn(State),
-    /// No answer: changes nothing, for however long.
+    /// No answer: changes nothing, for however long; the one exception is [`super::silence`].
     Unanswered,
 }
 
@@ -323,7 +323,8 @@ pub(super) fn recover(
     Ok(Commit::changed(domain, recorded))
 }
 
-/// One step down. Does nothing when the domain changed since it was read.
+/// One step down, for a proof that is gone or a server that is silent. Does nothing when the domain changed since it
+/// was read.
 pub(super) fn turn(
     app: &App,
     ctx: &Ctx,
@@ -331,6 +332,7 @@ pub(super) fn turn(
     domain: &Domain,
     to: State,
     report: &Report,
+    silent: bool,
 ) -> Result<Commit<bool>, DbError> {
     let (organization, id) = (domain.organization, domain.id);
     let json = report_json(report)?;
@@ -342,9 +344,10 @@ pub(super) fn turn(
             (rows, "domain.lost")
         }
         _ => {
-            let misses = domain.misses.saturating_add(1);
-            let set =
-                params![organization, id, to.as_str(), ctx.now, json, misses, soon, domain.state.as_str()];
+            let misses = domain.misses.saturating_add(u32::from(!silent));
+            let unanswered = domain.unanswered_since.filter(|_| silent);
+            let from = domain.state.as_str();
+            let set = params![organization, id, to.as_str(), ctx.now, json, misses, soon, from, unanswered];
             let action = if to == State::AtRisk { "domain.at_risk" } else { "domain.suspended" };
             (tx.execute(&sql::SET_STATE, set)?, action)
         }
@@ -352,7 +355,10 @@ pub(super) fn turn(
     if rows != 1 {
         return Ok(Commit::unchanged(false));
     }
-    let event = Event::new(organization, action).target("domain", id);
+    let mut event = Event::new(organization, action).target("domain", id);
+    if silent {
+        event = event.with("reason", "silent_server");
+    }
     let recorded = tx.record(event.with("name", &domain.name).with("from", domain.state.as_str()));
     let domain = reread(tx, domain.clone())?;
     notify(app, ctx, tx, &domain)?;
@@ -388,6 +394,7 @@ fn notify(app: &App, ctx: &Ctx, tx: &mut Tx, domain: &Domain) -> Result<(), DbEr
         ),
         _ => (format!("{name} is verified again"), format!("The proof of {name} is back. Nothing was lost.")),
     };
+    let (subject, first) = silence::notice(domain, ctx.now).unwrap_or((subject, first));
     let text = format!("{first}\n\n{}\n\n{page}\n", domain.what_next(ctx.now));
     let admins: Vec<String> = tx.list(&sql::ADMINS, params![domain.organization], |row| row.get(0))?;
     for admin in admins {

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use super::checks::{self, Step};
 use super::proof::{self, Report};
-use super::{Domain, ProverService, State, read_domain, sql};
+use super::{Domain, ProverService, State, read_domain, silence, sql};
 use crate::accounts::join;
 
 pub const RECHECK: &str = "domains.recheck";
@@ -63,7 +63,7 @@ pub fn request(ctx: &Ctx, tx: &mut platform::db::Tx, accept_losses: bool) -> Res
     let Some(provider) = principals::provider(tx)? else { return Ok(Commit::unchanged(false)) };
     let job = NewJob { kind: RECHECK, organization: None, unique_key: None, run_at: ctx.now };
     if accept_losses {
-        tx.execute(&sql::MISSED_ARE_DUE, params![ctx.now])?;
+        tx.execute(&sql::MISSED_ARE_DUE, params![ctx.now, ctx.now.minus(silence::SILENT_FOR)])?;
     }
     jobs::enqueue(ctx, tx, &job, &Payload { accept_losses })?;
     let event = Event::new(provider.id, "domain.recheck_requested").target("job", RECHECK);
@@ -76,6 +76,8 @@ struct Looked {
     domain: Domain,
     step: Step,
     report: Report,
+    /// The step follows from silence, not from a proof that is gone.
+    silent: bool,
 }
 
 #[derive(Debug, Default, Clone, Copy)]
@@ -121,18 +123,34 @@ async fn look_at_due(app: &App, now: Timestamp) -> Result<(Vec<Looked>, bool), J
             JobError::permanent("this program was started without a way to look at domains")
         })?;
         let prover = &prover;
-        let asked = stream::iter(page).map(|domain| async move {
-            let name = checks::stored_name(&domain.name)?;
-            let seen = prover.look(&name).await;
-            let (verdict, report) = proof::judge(&domain.token, &seen, domain.proof_method);
-            Some(Looked { step: checks::next_step(&domain, verdict, now), domain, report })
-        });
-        looked
-            .extend(asked.buffer_unordered(AT_ONCE).filter_map(std::future::ready).collect::<Vec<_>>().await);
+        let asked = stream::iter(page).map(|domain| async move { look_at(app, prover, domain, now).await });
+        let found: Vec<Result<Option<Looked>, DbError>> = asked.buffer_unordered(AT_ONCE).collect().await;
+        for one in found {
+            looked.extend(one?);
+        }
         if started.elapsed() > BUDGET {
             return Ok((looked, true));
         }
     }
+}
+
+async fn look_at(
+    app: &App,
+    prover: &ProverService,
+    domain: Domain,
+    now: Timestamp,
+) -> Result<Option<Looked>, DbError> {
+    let Some(name) = checks::stored_name(&domain.name) else { return Ok(None) };
+    let seen = prover.look(&name).await;
+    let (verdict, report) = proof::judge(&domain.token, &seen, domain.proof_method);
+    if !silence::counts(&domain, &seen, &verdict, now) {
+        let step = checks::next_step(&domain, verdict, now);
+        return Ok(Some(Looked { step, domain, report, silent: false }));
+    }
+    let held = domain.clone();
+    let rivals = app.db().read(move |tx| silence::rivals(tx, &held, now)).await?;
+    let step = silence::next_step(&domain, silence::rival_proves(&rivals, &seen), now);
+    Ok(Some(Looked { step, domain, report, silent: true }))
 }
 
 async fn write_all(app: &App, ctx: &Ctx, looked: Vec<Looked>, halted: bool) -> Result<Counts, JobError> {
@@ -145,8 +163,8 @@ async fn write_all(app: &App, ctx: &Ctx, looked: Vec<Looked>, halted: bool) -> R
             Step::Unanswered => counts.unanswered += 1,
             Step::Turn(_) if halted => {
                 counts.held_back += 1;
-                // The count stays, so that the next run decides the same.
-                one.step = Step::Missed(one.domain.misses.max(1));
+                // The count, or the time, stays, so that the next run decides the same.
+                one.step = if one.silent { Step::Unanswered } else { Step::Missed(one.domain.misses.max(1)) };
             }
             Step::Turn(to) => {
                 counts.turned += usize::from(turn(app, ctx, &one, *to).await?);
@@ -166,8 +184,9 @@ async fn write_all(app: &App, ctx: &Ctx, looked: Vec<Looked>, halted: bool) -> R
 
 async fn turn(app: &App, ctx: &Ctx, one: &Looked, to: State) -> Result<bool, DbError> {
     let (app_in, at) = (app.clone(), ctx.clone());
-    let (domain, report) = (one.domain.clone(), one.report.clone());
-    let done = app.db().write(ctx, move |tx| checks::turn(&app_in, &at, tx, &domain, to, &report)).await?;
+    let (domain, report, silent) = (one.domain.clone(), one.report.clone(), one.silent);
+    let write = move |tx: &mut platform::db::Tx| checks::turn(&app_in, &at, tx, &domain, to, &report, silent);
+    let done = app.db().write(ctx, write).await?;
     Ok(done.value)
 }
 

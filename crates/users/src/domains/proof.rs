@@ -208,7 +208,7 @@ fn different(answer: &Answer) -> String {
     }
 }
 
-fn judge_dns(token: &str, evidence: &DnsEvidence) -> (Verdict, Vec<Said>) {
+pub(super) fn judge_dns(token: &str, evidence: &DnsEvidence) -> (Verdict, Vec<Said>) {
     let value = record_value(token);
     let said: Vec<Said> = evidence.answers.iter().map(|answer| see(answer, &value)).collect();
     let count = |wanted: Sight| said.iter().filter(|one| one.sight == wanted).count();

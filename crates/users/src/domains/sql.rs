@@ -68,7 +68,7 @@ platform::statements! {
          where organization_id = $1 and id = $2 and state in ('at_risk', 'suspended')";
     pub(super) SET_STATE: Tenant =
         "update domains set state = $3, state_since = $4, checked_at = $4, check_report = $5, misses = $6,
-           unanswered_since = null, due_at = $7
+           due_at = $7, unanswered_since = $9
          where organization_id = $1 and id = $2 and state = $8";
     pub(super) SET_REPORT: Tenant =
         "update domains set checked_at = $3, check_report = $4 where organization_id = $1 and id = $2";
@@ -97,10 +97,17 @@ platform::statements! {
            created_at
          from domains where due_at is not null and due_at <= $1 and (due_at, id) > ($2, $3)
          order by due_at, id limit $4";
-    /// Makes those due whose last check found the proof gone: for a run that the provider asked for.
+    /// Makes those due whose last check found the proof gone, or whose server was silent since before $2: for a run that
+    /// the provider asked for.
     pub(super) MISSED_ARE_DUE: Housekeeping =
         "update domains set due_at = $1
-         where due_at > $1 and misses > 0 and state in ('verified', 'at_risk', 'suspended')";
+         where due_at > $1 and (misses > 0 or unanswered_since <= $2)
+           and state in ('verified', 'at_risk', 'suspended')";
+    /// Who tries to prove a name that another organization holds, with a token that still works.
+    pub(super) RIVALS: Platform =
+        "select token from domains
+         where name = $1 and state = 'pending' and organization_id <> $2 and token_expires_at > $3
+         order by created_at limit $4";
     pub(super) COUNT_OVERDUE: Platform =
         "select count(*) from domains where due_at is not null and due_at < $1";
     pub(super) COUNT_BY_STATE: Platform = "select state, count(*) from domains group by state order by state";

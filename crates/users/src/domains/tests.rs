@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use testkit::{Client, Kit, KitOptions};
 
 mod loss;
+mod silent;
 
 use super::name::DomainName;
 use super::proof::{Answer, DnsEvidence, HttpsEvidence, ResolverAnswer};
@@ -32,6 +33,8 @@ pub(crate) enum Scene {
     Wildcard(String),
     File(String),
     Silent,
+    /// The web server is switched off; DNS answers, with this record or with none.
+    Down(Option<String>),
     Nothing,
 }
 
@@ -53,13 +56,13 @@ impl Prover for Script {
     fn dns<'a>(&'a self, name: &'a DomainName) -> BoxFuture<'a, DnsEvidence> {
         let texts = |value: String| Answer::Records { texts: vec![value], aliases: Vec::new() };
         let (answer, sibling) = match self.scene(name) {
-            Scene::Record(value) => (texts(value), Answer::Absent),
+            Scene::Record(value) | Scene::Down(Some(value)) => (texts(value), Answer::Absent),
             Scene::Wildcard(value) => (texts(value.clone()), texts(value)),
             Scene::Silent => {
                 let silent = Answer::Unanswered("SERVFAIL".to_owned());
                 (silent.clone(), silent)
             }
-            Scene::File(_) | Scene::Nothing => (Answer::Absent, Answer::Absent),
+            Scene::File(_) | Scene::Down(None) | Scene::Nothing => (Answer::Absent, Answer::Absent),
         };
         let answers = ["192.0.2.1:53", "198.51.100.1:53"].map(|resolver| ResolverAnswer {
             resolver: resolver.to_owned(),
@@ -76,7 +79,7 @@ impl Prover for Script {
                 body: body.into(),
                 address: "192.0.2.80:443".to_owned(),
             },
-            Scene::Silent => HttpsEvidence::Unanswered("connection refused".to_owned()),
+            Scene::Silent | Scene::Down(_) => HttpsEvidence::Unanswered("connection refused".to_owned()),
             _ => HttpsEvidence::Absent("the name has no address".to_owned()),
         };
         Box::pin(async move { seen })
