@@ -22,6 +22,7 @@ pub mod groups;
 pub mod invitations;
 #[cfg(test)]
 mod kit;
+pub mod leaving;
 pub mod links;
 pub mod login;
 pub mod names;
@@ -100,6 +101,8 @@ fn routes() -> Routes {
         .merge(organizations::pages::routes())
         .merge(people::api::routes())
         .merge(people::pages::routes())
+        .merge(leaving::api::routes())
+        .merge(leaving::pages::routes())
         .merge(people_import::api::routes())
         .merge(people_import::pages::routes())
         .merge(groups::api::routes())
