@@ -360,7 +360,7 @@ pub fn recompute(data: &Path) -> Result<f64> {
         let seconds = began.elapsed().as_secs_f64();
         let failed = app.db().read(|tx| jobs::list(tx, 1)).await?;
         app.db().close(Duration::from_secs(60)).await;
-        match failed.iter().find(|job| job.state == "failed") {
+        match failed.iter().find(|job| job.state == jobs::JobState::Failed) {
             Some(job) => Err(wrong("the full run", job.last_error.clone().unwrap_or_default())),
             None => Ok(seconds),
         }

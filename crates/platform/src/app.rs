@@ -147,6 +147,7 @@ impl App {
     pub fn job_kind(&self, name: &str) -> Option<&'static JobKind> {
         let own = crate::mail::JOBS.iter().chain(crate::events::anchor::JOBS);
         let own = own.chain(crate::web::guard::idempotency::JOBS).chain(crate::acme::JOBS);
+        let own = own.chain(crate::secrets::rotation::JOBS);
         self.areas().iter().flat_map(|area| area.jobs).chain(own).find(|kind| kind.name == name)
     }
 

@@ -15,6 +15,7 @@ use crate::ids::{JobId, OrganizationId};
 use crate::params;
 use crate::time::Timestamp;
 
+pub mod repair;
 pub(crate) mod sql;
 
 /// How long a node may work on a job before another one takes it over.
@@ -244,29 +245,63 @@ async fn enqueue_schedules(app: &App) -> Result<(), DbError> {
         .await
 }
 
-/// A job as the jobs page shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobState {
+    Waiting,
+    Running,
+    /// Out of tries, or for good; see `last_error` and [`repair`].
+    Failed,
+}
+
+impl JobState {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Running => "running",
+            Self::Failed => "failed",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Waiting, Self::Running, Self::Failed].into_iter().find(|state| state.as_str() == text)
+    }
+}
+
+/// A job as the jobs page shows it: never its payload.
 #[derive(Debug, Clone, Serialize)]
 pub struct JobView {
     pub id: JobId,
     pub kind: String,
-    pub state: String,
+    pub state: JobState,
+    /// When it is or was due; while it waits, the next try.
     pub run_at: Timestamp,
     pub attempts: u32,
     pub last_error: Option<String>,
+    /// The slug of the organization whose work it is.
+    pub organization: Option<String>,
+    pub created_at: Timestamp,
+    /// While it runs: when another node may take it over.
+    pub leased_until: Option<Timestamp>,
+}
+
+fn read_view(row: &Row) -> Result<JobView, DbError> {
+    Ok(JobView {
+        id: row.get(0)?,
+        kind: row.get(1)?,
+        state: row.parse(2, JobState::parse)?,
+        run_at: row.get(3)?,
+        attempts: row.get(4)?,
+        last_error: row.get(5)?,
+        organization: row.get(6)?,
+        created_at: row.get(7)?,
+        leased_until: row.get(8)?,
+    })
 }
 
 /// Jobs that wait, run or failed; failed ones first.
 pub fn list(tx: &mut crate::db::ReadTx, limit: u32) -> Result<Vec<JobView>, DbError> {
-    tx.list(&sql::LIST, params![limit], |row| {
-        Ok(JobView {
-            id: row.get(0)?,
-            kind: row.get(1)?,
-            state: row.get(2)?,
-            run_at: row.get(3)?,
-            attempts: row.get(4)?,
-            last_error: row.get(5)?,
-        })
-    })
+    tx.list(&sql::LIST, params![limit], read_view)
 }
 
 /// Leases what is due and forgets it, as a node does that dies: for the test of take-over.

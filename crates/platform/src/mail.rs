@@ -26,8 +26,10 @@ mod tests;
 mod transport;
 
 pub use outbox::{
-    JOBS, MailId, MailState, OutboxEntry, SCHEDULES, enqueue, enqueue_many, list, waiting_since,
+    JOBS, MailId, MailState, OutboxEntry, Retrying, SCHEDULES, counts, enqueue, enqueue_many, list, retry,
+    waiting_since,
 };
+pub(crate) use outbox::{SEND, give_up, revive};
 pub use transport::{Transport, check_smtp_url};
 
 const SUBJECT_CHARS_MAX: usize = 200;

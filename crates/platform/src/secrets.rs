@@ -11,12 +11,14 @@
 //! 96-bit nonces: a data key must be rotated long before 2^32 seals). Record 0 is the **root** of derived keys (HKDF,
 //! RFC 5869); it is never rotated, so that what [`Keyring::derive`] gives is the same for ever.
 //!
-//! - Rotation ([`records::rotate`]): a new data key is stored, then sealed with. Older keys still open.
+//! - Rotation ([`rotation`]): a new data key is stored, then sealed with. Older keys still open, until everything they
+//!   sealed is sealed anew and they are dropped.
 //! - New master key ([`records::rewrap`]): all keys are wrapped anew; nothing that is sealed changes.
 
 mod keyring;
 mod master;
 pub mod records;
+pub mod rotation;
 mod sql;
 #[cfg(test)]
 mod tests;

@@ -6,6 +6,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse;
 use platform::db::DbError;
 use platform::web::extract::{Json, Query};
+use platform::web::navigation::NavEntry;
 use platform::web::routes::{self, Limit, Openness, Routes};
 use platform::web::tls::Tls;
 use platform::web::{self, Access, Problem, assets, openapi};
@@ -13,7 +14,9 @@ use platform::{App, Area, principals};
 use serde::Deserialize;
 
 pub mod certificate_page;
-pub mod jobs_page;
+pub mod jobs;
+pub mod search;
+pub mod secrets;
 
 pub static AREA: Area = Area {
     name: "system",
@@ -27,8 +30,8 @@ pub static AREA: Area = Area {
     tasks: &[],
 };
 
-const NAVIGATION: &[platform::web::navigation::NavEntry] =
-    &[certificate_page::NAVIGATION, jobs_page::NAVIGATION];
+/// Certificates, jobs, mails, keys: the areas' lists are slices, so they are joined by hand.
+const NAVIGATION: &[NavEntry] = &[certificate_page::NAVIGATION, jobs::NAVIGATION[0], jobs::NAVIGATION[1], secrets::NAVIGATION[0]];
 
 fn routes() -> Routes {
     let open = Openness::Public;
@@ -46,7 +49,9 @@ fn routes() -> Routes {
                 .records_nothing("moves the virtual clock of a test installation"),
         )
         .merge(certificate_page::routes())
-        .merge(jobs_page::routes())
+        .merge(jobs::routes())
+        .merge(secrets::routes())
+        .merge(search::routes())
 }
 
 /// Leads where the caller belongs: the provider's console, the organization's matrix, the account, or sign-in.

@@ -193,7 +193,7 @@ impl Kit {
             .await
             .expect("jobs are listed")
             .into_iter()
-            .filter(|job| job.state == "failed" || job.run_at <= self.app.clock().now())
+            .filter(|job| job.state == jobs::JobState::Failed || job.run_at <= self.app.clock().now())
             .filter(|job| job.attempts > 0)
             .collect::<Vec<_>>();
         assert!(left.is_empty(), "the test left jobs behind: {left:?}");

@@ -20,16 +20,19 @@ const REQUESTS: usize = 40;
 const QUIET: Duration = Duration::from_secs(3);
 
 /// Lists of the provider's console.
-const PROVIDER_LISTS: [&str; 6] = [
+const PROVIDER_LISTS: [&str; 9] = [
     "/provider",
     "/provider?sort=owes",
     "/provider/rows",
     "/provider/rows/USR-C1",
     "/provider/domains",
     "/provider/jobs",
+    "/provider/mails",
+    "/provider/secrets",
+    "/provider/search?q=or",
 ];
 /// Lists of the console of an organization, below `/o/{organization}`.
-const LISTS: [&str; 12] = [
+const LISTS: [&str; 14] = [
     "",
     "/people",
     "/people?q=user-00",
@@ -42,6 +45,8 @@ const LISTS: [&str; 12] = [
     "/audit-log",
     "/changes",
     "/settings",
+    "/search?q=user-00",
+    "/search/hits?q=u",
 ];
 
 pub fn measure(setup: &Setup) -> Result<Vec<Row>> {

@@ -51,6 +51,7 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(10, "0010_factors"),
     migration!(11, "0011_acme"),
     migration!(12, "0012_matrix_counts"),
+    migration!(13, "0013_search", postgres),
 ];
 
 impl Migration {

@@ -19,10 +19,28 @@ crate::statements! {
     pub(super) DELETE: Housekeeping = "delete from jobs where id = $1";
     pub(super) RETRY: Housekeeping =
         "update jobs set state = 'waiting', leased_until = null, run_at = $2, last_error = $3 where id = $1";
+    /// Gives its key free, or a scheduled kind that failed once would never be enqueued again.
     pub(super) FAIL: Housekeeping =
-        "update jobs set state = 'failed', leased_until = null, last_error = $2 where id = $1";
+        "update jobs set state = 'failed', leased_until = null, unique_key = null, last_error = $2 where id = $1";
     pub(super) LIST: Platform =
-        "select id, kind, state, run_at, attempts, last_error from jobs order by state, run_at limit $1";
+        "select j.id, j.kind, j.state, j.run_at, j.attempts, j.last_error, o.slug, j.created_at, j.leased_until
+         from jobs j left join organizations o on o.id = j.organization_id
+         order by j.state, j.run_at limit $1";
+    pub(super) FIND: Platform =
+        "select j.id, j.kind, j.state, j.run_at, j.attempts, j.last_error, o.slug, j.created_at, j.leased_until
+         from jobs j left join organizations o on o.id = j.organization_id
+         where j.id = $1";
+    pub(super) FAILED: Platform =
+        "select j.id, j.kind, j.state, j.run_at, j.attempts, j.last_error, o.slug, j.created_at, j.leased_until
+         from jobs j left join organizations o on o.id = j.organization_id
+         where j.state = 'failed' and (j.kind = $1 or $1 is null) order by j.run_at, j.id limit $2";
+    pub(super) COUNTS: Platform = "select state, count(*) from jobs group by state";
+    pub(super) PAYLOAD: Platform = "select payload from jobs where id = $1";
+    /// A person's act, so it comes with an event.
+    pub(super) TRY_NOW: Platform =
+        "update jobs set state = 'waiting', run_at = $2, attempts = 0, leased_until = null
+         where id = $1 and state in ('failed', 'waiting')";
+    pub(super) DISCARD: Platform = "delete from jobs where id = $1 and state = 'failed'";
     pub(super) SCHEDULE_NEXT: Platform = "select next_at from schedules where name = $1";
     pub(super) SCHEDULE_SET: Housekeeping =
         "insert into schedules (name, next_at, started_at) values ($1, $2, $3)

@@ -7,10 +7,13 @@ use serde::{Deserialize, Serialize};
 use super::{Mailer, Message, Stamp, sql};
 use crate::app::App;
 use crate::ctx::Ctx;
-use crate::db::{DbError, ReadTx, Tx};
+use crate::db::{Commit, DbError, ReadTx, Row, Tx};
+use crate::events::Event;
 use crate::ids::{Id, OrganizationId};
 use crate::jobs::{self, JobError, JobFuture, JobKind, NewJob, Run, Schedule};
 use crate::params;
+use crate::principals;
+use crate::secrets::rotation::{Holding, SealedValue};
 use crate::secrets::{self, Keyring, SecretsError};
 use crate::time::{DAY, Timestamp};
 
@@ -20,7 +23,7 @@ crate::id! {
 }
 
 const PURPOSE: &str = "mail";
-const SEND: &str = "mail.send";
+pub(crate) const SEND: &str = "mail.send";
 const PURGE: &str = "mail.purge";
 /// With the backoff of jobs, about 13 hours: long enough for a mail server to be repaired over night.
 const ATTEMPTS_MAX: u32 = 22;
@@ -87,6 +90,25 @@ fn seal(keyring: &Keyring, ctx: &Ctx, id: MailId, message: &Message) -> Result<V
         .seal(PURPOSE, &context(id, &message.to), &body, ctx.random())
         .map_err(|error| fail(error.to_string()))
 }
+
+crate::holding! { Holding {
+    name: "mail_outbox.sealed",
+    purpose: PURPOSE,
+    census: |tx| tx.list(&sql::CENSUS, &[], |row| Ok((row.get(0)?, row.get(1)?))),
+    list: |tx, before, after, limit| {
+        tx.list(&sql::SEALED_BEFORE, params![before.to_vec(), after.to_vec(), limit], |row| {
+            let (id, recipient): (MailId, String) = (row.get(0)?, row.get(1)?);
+            Ok(SealedValue {
+                row: id.bytes().to_vec(),
+                context: context(id, &recipient),
+                sealed: row.get(2)?,
+            })
+        })
+    },
+    replace: |tx, row, old, new| {
+        Ok(tx.execute(&sql::RESEALED, params![row.to_vec(), old.to_vec(), new])? == 1)
+    },
+} }
 
 /// A body is bound to its row and its recipient: it cannot be sent to somebody else by changing the row.
 fn context(id: MailId, recipient: &str) -> Vec<u8> {
@@ -172,6 +194,10 @@ pub enum MailState {
 }
 
 impl MailState {
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Waiting, Self::Sent, Self::Failed].into_iter().find(|state| state.as_str() == text)
+    }
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Waiting => "waiting",
@@ -185,7 +211,8 @@ impl MailState {
 #[derive(Debug, Clone, Serialize)]
 pub struct OutboxEntry {
     pub id: MailId,
-    pub organization: Option<OrganizationId>,
+    /// The slug of the organization on whose behalf it is written.
+    pub organization: Option<String>,
     pub recipient: String,
     pub state: MailState,
     pub attempts: u32,
@@ -194,20 +221,76 @@ pub struct OutboxEntry {
     pub sent_at: Option<Timestamp>,
 }
 
+fn read_entry(row: &Row) -> Result<OutboxEntry, DbError> {
+    Ok(OutboxEntry {
+        id: row.get(0)?,
+        organization: row.get(1)?,
+        recipient: row.get(2)?,
+        state: row.parse(3, MailState::parse)?,
+        attempts: row.get(4)?,
+        last_error: row.get(5)?,
+        created_at: row.get(6)?,
+        sent_at: row.get(7)?,
+    })
+}
+
 /// The newest mails in `state`.
 pub fn list(tx: &mut ReadTx, state: MailState, limit: u32) -> Result<Vec<OutboxEntry>, DbError> {
-    tx.list(&sql::LIST, params![state.as_str(), limit], |row| {
-        Ok(OutboxEntry {
-            id: row.get(0)?,
-            organization: row.get(1)?,
-            recipient: row.get(2)?,
-            state,
-            attempts: row.get(3)?,
-            last_error: row.get(4)?,
-            created_at: row.get(5)?,
-            sent_at: row.get(6)?,
-        })
-    })
+    tx.list(&sql::LIST, params![state.as_str(), limit], read_entry)
+}
+
+/// How many mails are in which state.
+pub fn counts(tx: &mut ReadTx) -> Result<Vec<(MailState, u64)>, DbError> {
+    tx.list(&sql::COUNTS, &[], |row| Ok((row.parse(0, MailState::parse)?, row.get(1)?)))
+}
+
+/// How trying a mail again went.
+#[derive(Debug, Clone)]
+pub enum Retrying {
+    Done(OutboxEntry),
+    NoSuchMail,
+    Sent,
+    /// It is being handed over right now.
+    Sending,
+}
+
+/// Tries a mail again at once that failed or waits for its next try. Its words are as they were; a link in them may
+/// have ended meanwhile.
+pub fn retry(ctx: &Ctx, tx: &mut Tx, id: MailId) -> Result<Commit<Retrying>, DbError> {
+    let Some(mail) = tx.first(&sql::ENTRY, params![id])?.as_ref().map(read_entry).transpose()? else {
+        return Ok(Commit::unchanged(Retrying::NoSuchMail));
+    };
+    let payload = serde_json::to_string(&Payload { mail: id })
+        .map_err(|error| DbError::Other { statement: "mail::retry", message: error.to_string() })?;
+    if mail.state == MailState::Sent {
+        return Ok(Commit::unchanged(Retrying::Sent));
+    }
+    if tx.scalar::<u64>(&sql::SENDING, params![payload.as_str()])?.unwrap_or(0) > 0 {
+        return Ok(Commit::unchanged(Retrying::Sending));
+    }
+    tx.execute(&sql::REVIVE, params![id])?;
+    tx.execute(&sql::DROP_JOBS, params![payload.as_str()])?;
+    let job = NewJob { kind: SEND, organization: None, unique_key: None, run_at: ctx.now };
+    jobs::enqueue(ctx, tx, &job, &Payload { mail: id })?;
+    let provider = principals::provider(tx)?.ok_or(DbError::NotSetUp)?;
+    let event = Event::new(provider.id, "mail.retried").target("mail", id).with("attempts", mail.attempts);
+    let recorded = tx.record(event.personal("recipient", &mail.recipient));
+    Ok(Commit::changed(Retrying::Done(mail), recorded))
+}
+
+/// Before the job of a failed mail is tried again; `false` when there is nothing left to send.
+pub(crate) fn revive(tx: &mut Tx, payload: &str) -> Result<bool, DbError> {
+    let Ok(Payload { mail }) = serde_json::from_str(payload) else { return Ok(false) };
+    tx.execute(&sql::REVIVE, params![mail])?;
+    Ok(tx.first(&sql::FIND, params![mail])?.is_some())
+}
+
+/// After the job of a mail was dropped: nobody sends it any more.
+pub(crate) fn give_up(tx: &mut Tx, payload: &str) -> Result<(), DbError> {
+    if let Ok(Payload { mail }) = serde_json::from_str(payload) {
+        tx.execute(&sql::GIVE_UP, params![mail, "its job was discarded"])?;
+    }
+    Ok(())
 }
 
 /// Since when the oldest undelivered mail waits: what a health page shows.

@@ -184,6 +184,14 @@ impl Keyring {
         Ok(())
     }
 
+    /// Drops an old key whose record is gone. The newest stays, whatever is asked: without it nothing could be sealed.
+    pub fn forget(&self, id: u32) {
+        let mut keys = self.inner.keys.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if keys.data.last_key_value().is_some_and(|(newest, _)| *newest != id) {
+            keys.data.remove(&id);
+        }
+    }
+
     /// All keys wrapped by a new master key. Store them in one transaction in place of the old ones, after the new
     /// master key's file, then [`Keyring::adopt`] it.
     pub fn rewrap(&self, master: &MasterKey, random: &Random) -> Result<Vec<WrappedKey>, SecretsError> {

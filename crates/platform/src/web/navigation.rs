@@ -31,9 +31,7 @@ pub struct NavEntry {
     pub rank: u16,
 }
 
-/// Builds the shell of a console page. `current` is the `href` pattern of the entry to mark.
-pub fn shell(app: &App, access: &Access, console: NavConsole, title: &str, current: &str) -> ui::Shell {
-    let slug = access.organization.as_ref().map(|here| here.organization.slug.clone()).unwrap_or_default();
+fn entries(app: &App, access: &Access, console: NavConsole) -> Vec<&'static NavEntry> {
     let mut entries: Vec<&NavEntry> = app
         .areas()
         .iter()
@@ -42,6 +40,33 @@ pub fn shell(app: &App, access: &Access, console: NavConsole, title: &str, curre
         .filter(|entry| entry.permission.is_none_or(|permission| access.may(permission)))
         .collect();
     entries.sort_by_key(|entry| entry.rank);
+    entries
+}
+
+/// The pages of a console that the caller may open, as search finds them.
+pub fn open_to(app: &App, access: &Access, console: NavConsole) -> Vec<ui::PaletteItem> {
+    let slug = access.organization.as_ref().map_or("", |here| here.organization.slug.as_str());
+    let item = |entry: &NavEntry| ui::PaletteItem {
+        label: entry.label.to_owned(),
+        href: entry.href.replace("{organization}", slug),
+        hint: entry.group.to_owned(),
+    };
+    entries(app, access, console).into_iter().map(item).collect()
+}
+
+/// Where a console's search is; the account's console has none.
+fn search_page(console: NavConsole, slug: &str) -> String {
+    match console {
+        NavConsole::Organization if !slug.is_empty() => format!("/o/{slug}/search"),
+        NavConsole::Provider => "/provider/search".to_owned(),
+        NavConsole::Organization | NavConsole::Account => String::new(),
+    }
+}
+
+/// Builds the shell of a console page. `current` is the `href` pattern of the entry to mark.
+pub fn shell(app: &App, access: &Access, console: NavConsole, title: &str, current: &str) -> ui::Shell {
+    let slug = access.organization.as_ref().map(|here| here.organization.slug.clone()).unwrap_or_default();
+    let entries = entries(app, access, console);
     let nav = GROUPS
         .iter()
         .filter_map(|group| {
@@ -67,6 +92,7 @@ pub fn shell(app: &App, access: &Access, console: NavConsole, title: &str, curre
             hint: group,
         })
         .collect();
+    let search = search_page(console, &slug);
     ui::Shell {
         title: title.to_owned(),
         nav,
@@ -91,7 +117,8 @@ pub fn shell(app: &App, access: &Access, console: NavConsole, title: &str, curre
         },
         provider_name: app.provider_name(),
         palette,
-        palette_search: String::new(),
+        palette_search: if search.is_empty() { String::new() } else { format!("{search}/hits") },
+        search_page: search,
         theme: access.theme,
     }
 }

@@ -30,6 +30,8 @@ pub struct Shell {
     pub palette: Vec<PaletteItem>,
     /// Where the command palette asks for more (`GET ?q=`, answers a list of `<li><a>`); empty: it only filters.
     pub palette_search: String,
+    /// The page of the same search, for those without JavaScript; empty where there is none.
+    pub search_page: String,
     pub theme: Theme,
 }
 

@@ -10,6 +10,8 @@ mod feed;
 mod guard;
 mod jobs;
 mod mail;
+mod repair;
+mod rotation;
 mod serve;
 mod store;
 mod store_faults;

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::{CliError, Client, Target, block_on, output};
 
 mod audit;
+mod operator;
 mod people;
 
 #[derive(Subcommand)]
@@ -26,6 +27,14 @@ pub enum Act {
     Matrix(Matrix),
     /// Drills: probes that attack a control and must fail to get through
     Drill(Drill),
+    /// Background jobs: list, retry, discard
+    Job(operator::Job),
+    /// The mail outbox: list, retry
+    Mail(operator::Mail),
+    /// The keys that seal secrets at rest: status, rotate
+    Secrets(operator::Secrets),
+    /// Find people, rows, pages, groups, domains; for the provider, organizations
+    Search(operator::Search),
 }
 
 impl Act {
@@ -39,6 +48,10 @@ impl Act {
             Self::Audit(command) => command.run(),
             Self::Matrix(command) => command.run(),
             Self::Drill(command) => command.run(),
+            Self::Job(command) => command.run(),
+            Self::Mail(command) => command.run(),
+            Self::Secrets(command) => command.run(),
+            Self::Search(command) => command.run(),
         }
     }
 }
@@ -88,6 +101,16 @@ enum OrganizationCommand {
     List,
     /// One organization
     Show { slug: String },
+    /// End a membership as the person would
+    Leave {
+        slug: String,
+        /// Who leaves; said only on the server's machine
+        #[arg(long)]
+        email: Option<String>,
+        /// Only say what would end
+        #[arg(long)]
+        dry_run: bool,
+    },
 }
 
 impl Organization {
@@ -103,6 +126,10 @@ impl Organization {
             }
             OrganizationCommand::List => client.all("/api/v1/provider/organizations").await.map(Value::Array),
             OrganizationCommand::Show { slug } => client.get(&format!("/api/v1/organizations/{slug}")).await,
+            OrganizationCommand::Leave { slug, email, dry_run } => {
+                let body = json!({ "email": email, "dry_run": dry_run });
+                client.post(&format!("/api/v1/organizations/{slug}/leave"), body).await
+            }
         };
         with_client(&target, work, &["slug", "name", "kind", "state", "created_at"])
     }

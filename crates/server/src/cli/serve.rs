@@ -132,6 +132,7 @@ async fn serve(config: Config) -> Result<(), CliError> {
     welcome(&app, demo).await?;
     let mut tasks = tokio::task::JoinSet::new();
     tasks.spawn(jobs::run(app.clone()));
+    tasks.spawn(platform::secrets::rotation::follow(app.clone()));
     for area in app.areas() {
         for task in area.tasks {
             tasks.spawn(task(app.clone()));

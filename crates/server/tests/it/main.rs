@@ -10,6 +10,7 @@ mod framing;
 mod hostile;
 mod routes;
 mod schema;
+mod search;
 mod secrecy;
 mod shared;
 mod statements;

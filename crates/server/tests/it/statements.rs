@@ -67,7 +67,17 @@ const SMALL: &[&str] = &[
 const SCANS: &[(&str, &str)] = &[
     ("responsibility::cells::sql::COUNT_ALL: cells", "counts every cell, once a night"),
     ("platform::events::sql::FEED_END: events", "reads the last row alone"),
+    ("platform::jobs::sql::COUNTS: jobs", "counts all of them, from an index alone"),
     ("platform::jobs::sql::LIST: jobs", "reads the first rows of an index, as many as the page shows"),
+    (
+        "platform::mail::sql::CENSUS: mail_outbox",
+        "which key sealed each body; for the operator's page and a rotation",
+    ),
+    ("platform::mail::sql::COUNTS: mail_outbox", "counts all of them, from an index alone"),
+    (
+        "responsibility::overview::sql::COUNTS: cells",
+        "a figure for every row of the matrix, from an index alone",
+    ),
     ("responsibility::overview::sql::COUNT_CUSTOMERS: organizations", "counts all of them"),
     ("users::domains::sql::COUNT_BY_STATE: domains", "counts all of them, from an index alone"),
     ("users::domains::sql::TROUBLED: domains", "held domains, one for each organization or so"),

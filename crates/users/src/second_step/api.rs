@@ -22,7 +22,7 @@ pub(crate) fn routes() -> Routes {
     Routes::new().add(
         routes::post("/api/v1/sessions/second-step", "session.second_step", Openness::Public, finish)
             .limit(Limit::Credential)
-            .records("s")
+            .records("session.started")
             .summary("Finish a sign-in that waits for its second factor")
             .takes::<FactorBody>()
             .gives::<crate::login::api::SignedIn>(201),

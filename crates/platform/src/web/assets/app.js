@@ -104,6 +104,7 @@
     if (!palette || palette.open) return;
     if (!palette.dataset.filled) { listNavigation(); palette.dataset.filled = "1"; }
     query.value = "";
+    one("#palette-found").textContent = "";
     palette.showModal();
     filter();
     query.focus();
@@ -150,7 +151,7 @@
     if (at.matches("dialog")) { at.close(); return; }
     const opener = at.closest("[data-dialog], [data-open]");
     if (opener && !event.ctrlKey && !event.metaKey && !event.shiftKey) {
-      if (opener.dataset.open) { openPalette(); return; }
+      if (opener.dataset.open) { event.preventDefault(); openPalette(); return; }
       const dialog = document.getElementById(opener.dataset.dialog);
       if (dialog && dialog.showModal) { event.preventDefault(); dialog.showModal(); }
       return;
