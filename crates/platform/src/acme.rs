@@ -29,6 +29,7 @@ use crate::principals;
 use crate::time::{MINUTE, Timestamp};
 use crate::web::tls::{Tls, Validity, warn_of_name};
 
+mod holdings;
 mod order;
 mod sql;
 #[cfg(test)]

@@ -79,6 +79,10 @@ pub enum SecretsError {
     WrongMasterKey,
     #[error("the store holds no key to seal with: its table of keys was emptied; restore it from a backup")]
     NoKeys,
+    #[error(
+        "nothing declares where values sealed for `{0}` are stored, so a rotation would lose them: declare a holding"
+    )]
+    Undeclared(String),
     #[error("data key {0} is not known here: load the keys of the store again")]
     UnknownKey(u32),
     #[error("a sealed value cannot be opened: it was changed, or belongs to another purpose or place")]

@@ -31,7 +31,8 @@ pub static AREA: Area = Area {
 };
 
 /// Certificates, jobs, mails, keys: the areas' lists are slices, so they are joined by hand.
-const NAVIGATION: &[NavEntry] = &[certificate_page::NAVIGATION, jobs::NAVIGATION[0], jobs::NAVIGATION[1], secrets::NAVIGATION[0]];
+const NAVIGATION: &[NavEntry] =
+    &[certificate_page::NAVIGATION, jobs::NAVIGATION[0], jobs::NAVIGATION[1], secrets::NAVIGATION[0]];
 
 fn routes() -> Routes {
     let open = Openness::Public;

@@ -8,6 +8,7 @@
 use aws_lc_rs::hmac;
 use platform::db::{DbError, ReadTx, Tx};
 use platform::ids::{AccountId, Id};
+use platform::secrets::rotation::{Holding, SealedValue};
 use platform::secrets::{Keyring, Secret};
 use platform::time::Timestamp;
 use platform::{Ctx, params};
@@ -23,6 +24,22 @@ const DIGITS: usize = 6;
 /// 160 bits, as RFC 4226 §4 recommends.
 const SECRET_BYTES: usize = 20;
 const PURPOSE: &str = "totp";
+
+platform::holding! { Holding {
+    name: "totp_factors.secret",
+    purpose: PURPOSE,
+    census: |tx| tx.list(&sql::CENSUS, &[], |row| Ok((row.get(0)?, row.get(1)?))),
+    list: |tx, before, after, limit| {
+        tx.list(&sql::SEALED_BEFORE, params![before.to_vec(), after.to_vec(), limit], |row| {
+            let account: AccountId = row.get(0)?;
+            let row_bytes = account.bytes().to_vec();
+            Ok(SealedValue { context: row_bytes.clone(), row: row_bytes, sealed: row.get(1)? })
+        })
+    },
+    replace: |tx, row, old, new| {
+        Ok(tx.execute(&sql::RESEALED, params![row.to_vec(), old.to_vec(), new])? == 1)
+    },
+} }
 
 /// An authenticator app as stored.
 pub struct Totp {

@@ -30,4 +30,19 @@ crate::statements! {
     pub(super) CHALLENGE_BY_TOKEN: Platform = "select key_authorization from acme_challenges where token = $1";
     pub(super) CHALLENGE_BY_NAME: Platform =
         "select key_authorization from acme_challenges where name = $1 order by created_at desc limit 1";
+
+    // ---- for the rotation of keys (`secrets::rotation`)
+
+    pub(super) ACCOUNTS_CENSUS: Platform =
+        "select substr(sealed, 1, 5), count(*) from acme_accounts where sealed is not null group by substr(sealed, 1, 5)";
+    pub(super) ACCOUNTS_BEFORE: Platform =
+        "select directory, sealed from acme_accounts where sealed < $1 and directory > $2 order by directory limit $3";
+    pub(super) ACCOUNTS_RESEALED: Housekeeping =
+        "update acme_accounts set sealed = $3 where directory = $1 and sealed = $2";
+    pub(super) KEYS_CENSUS: Platform =
+        "select substr(sealed_key, 1, 5), count(*) from acme_certificates where sealed_key is not null group by substr(sealed_key, 1, 5)";
+    pub(super) KEYS_BEFORE: Platform =
+        "select names, sealed_key from acme_certificates where sealed_key < $1 and names > $2 order by names limit $3";
+    pub(super) KEYS_RESEALED: Housekeeping =
+        "update acme_certificates set sealed_key = $3 where names = $1 and sealed_key = $2";
 }

@@ -104,8 +104,24 @@ impl Keyring {
     }
 
     /// Seals `plaintext` for `purpose` (a constant, such as `"mail"`) and `context` (organization, row: whatever the
-    /// value must not be moved away from).
+    /// value must not be moved away from). Refuses a purpose that no [`Holding`](super::rotation::Holding) declares: a
+    /// rotation would not find the value, and drop the key that opens it.
     pub fn seal(
+        &self,
+        purpose: &str,
+        context: &[u8],
+        plaintext: &[u8],
+        random: &Random,
+    ) -> Result<Vec<u8>, SecretsError> {
+        if !super::rotation::holdings().any(|holding| holding.purpose == purpose) {
+            return Err(SecretsError::Undeclared(purpose.to_owned()));
+        }
+        self.seal_undeclared(purpose, context, plaintext, random)
+    }
+
+    /// As [`Keyring::seal`], for tests of what nothing stores.
+    #[doc(hidden)]
+    pub fn seal_undeclared(
         &self,
         purpose: &str,
         context: &[u8],

@@ -1,7 +1,7 @@
 //! A new data key for everything that is sealed, without a pause and without losing a value.
 //!
 //! 1. [`rotate`] stores a new key, enqueues the work and records it, in one transaction; from then on it seals.
-//! 2. The job opens what older keys sealed and seals it anew, some rows at a time. Each row is exchanged only if it
+//! 2. Two looks of other nodes at the store later ([`HEARD`]), so that they know the key, the job opens what older keys sealed and seals it anew, some rows at a time. Each row is exchanged only if it
 //!    still is what was read, so a mail that was delivered meanwhile stays wiped.
 //! 3. An old key is dropped when nothing is sealed by it any more, and not before [`SETTLED`] has passed: until then
 //!    another node that has not heard of the new key may still seal with the old one.
@@ -29,6 +29,8 @@ pub const JOBS: &[JobKind] = &[JobKind { name: RESEAL, attempts_max: 20, run }];
 pub const SETTLED: Duration = HOUR;
 /// How often a node looks for new keys.
 const FOLLOW_EVERY: Duration = Duration::from_secs(60);
+/// When the nodes that live have heard of a new key; nothing is sealed anew before.
+pub const HEARD: Duration = Duration::from_secs(120);
 /// Rows in one transaction.
 const BATCH: u32 = 200;
 
@@ -139,7 +141,7 @@ pub fn rotate(ctx: &Ctx, tx: &mut Tx, keyring: &Keyring) -> Result<Commit<Rotati
         |error: SecretsError| DbError::Other { statement: "secrets::rotate", message: error.to_string() };
     let key = keyring.rotate(ctx.now, ctx.random()).map_err(fail)?;
     tx.execute(&sql::INSERT, params![key.id, key.wrapped.clone(), key.created_at])?;
-    enqueue(ctx, tx, RESEAL, ctx.now)?;
+    enqueue(ctx, tx, RESEAL, ctx.now.plus(HEARD))?;
     let provider = principals::provider(tx)?.ok_or(DbError::NotSetUp)?;
     let event = Event::new(provider.id, "secrets.key_rotated").target("data_key", key.id);
     let recorded = tx.record(event.with("values", standing.values));

@@ -37,7 +37,7 @@ proptest! {
     #[test]
     fn another_purpose_or_context_is_refused(purpose in "[a-z]{1,8}", context in "[a-z]{0,8}", moved in 0_usize..8) {
         let keyring = Keyring::for_tests();
-        let sealed = keyring.seal(&purpose, context.as_bytes(), b"secret", &Random::System).unwrap();
+        let sealed = keyring.seal_undeclared(&purpose, context.as_bytes(), b"secret", &Random::System).unwrap();
         let other = format!("{purpose}x");
         prop_assert!(refused(keyring.open(&other, context.as_bytes(), &sealed)));
         let other = format!("{context}x");
@@ -210,4 +210,12 @@ async fn keys_live_in_the_store_and_every_node_learns_new_ones() {
     let restarted = Keyring::from_records(new_master, &stored).unwrap();
     assert_eq!(restarted.open("mail", b"", &sealed).ok().unwrap().expose(), b"x");
     assert_eq!(restarted.derive("csrf"), first.derive("csrf"));
+}
+
+#[test]
+fn what_no_rotation_would_find_is_not_sealed() {
+    let keyring = Keyring::for_tests();
+    let Err(error) = keyring.seal("nobody declared this", b"", b"x", &random()) else { panic!("sealed") };
+    assert!(error.to_string().contains("declare a holding"), "{error}");
+    assert!(keyring.seal("mail", b"", b"x", &random()).is_ok());
 }

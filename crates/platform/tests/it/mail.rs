@@ -53,14 +53,14 @@ async fn keys_are_stored_rotated_and_rewrapped() {
             assert_eq!(records::load(db).await.as_ref(), Ok(&new));
             assert!(matches!(records::save(db, new).await, Err(DbError::Unique(_))));
             assert_eq!(records::rotate(db, &keyring, kit.now(), &random).await.expect("rotates"), 2);
-            let sealed = keyring.seal("test", b"place", b"value", &random).expect("seals");
+            let sealed = keyring.seal("mail", b"place", b"value", &random).expect("seals");
 
             let master = MasterKey::from_bytes([2; 32]);
             records::rewrap(db, &keyring, master.clone(), &random).await.expect("wraps anew");
             let stored = records::load(db).await.expect("loads");
             assert!(Keyring::from_records(old, &stored).is_err());
             let restarted = Keyring::from_records(master, &stored).expect("the new master key opens them");
-            let Ok(opened) = restarted.open("test", b"place", &sealed) else { panic!("it opens") };
+            let Ok(opened) = restarted.open("mail", b"place", &sealed) else { panic!("it opens") };
             assert_eq!(opened.expose(), b"value");
         },
         &[&crate::EMPTY],

@@ -104,6 +104,8 @@ async fn everything_is_sealed_anew_and_the_old_key_goes_last() {
             assert_eq!((standing.values, standing.resealed), (450, 0));
             assert!(matches!(rotate(kit).await, Rotating::UnderWay(_)), "one at a time");
             kit.settle().await;
+            assert_eq!(sealed_by(kit).await, [1], "other nodes have not heard yet");
+            kit.advance_settled(3 * MINUTE, MINUTE).await;
             assert_eq!(sealed_by(kit).await, [2]);
             let standing = status(kit).await;
             assert_eq!((standing.resealed, standing.keys.len()), (450, 2), "{standing:?}");
@@ -138,6 +140,8 @@ async fn a_process_killed_in_the_middle_loses_nothing_and_another_goes_on() {
             assert_eq!(sealed_by(kit).await, [1]);
             // The next process learns it from the store, seals some anew and is killed.
             records::refresh(kit.app.db(), kit.app.keyring()).await.unwrap();
+            kit.advance_settled(MINUTE, MINUTE).await;
+            kit.advance(MINUTE);
             let (now, app) = (kit.now(), kit.app.clone());
             kit.app.db().housekeeping(move |tx| jobs::lease_for_test(tx, now)).await.unwrap();
             kit.app.db().housekeeping(move |tx| rotation::reseal_for_test(&app, tx)).await.unwrap();
@@ -164,7 +168,7 @@ async fn a_node_that_had_not_heard_keeps_the_old_key_alive() {
             sealed_mails(kit, 3).await;
             let late = Keyring::from_records(master(), &records::load(kit.app.db()).await.unwrap()).unwrap();
             rotate(kit).await;
-            kit.settle().await;
+            kit.advance_settled(3 * MINUTE, MINUTE).await;
             assert_eq!(sealed_by(kit).await, [2]);
             kit.advance_settled(50 * MINUTE, 10 * MINUTE).await;
             // Another node still seals with the old key.
@@ -197,7 +201,7 @@ async fn what_cannot_be_opened_keeps_its_key_and_is_told() {
             });
             moved.await.unwrap();
             rotate(kit).await;
-            kit.settle().await;
+            kit.advance_settled(3 * MINUTE, MINUTE).await;
             let standing = status(kit).await;
             assert_eq!((standing.values, standing.resealed), (5, 4));
             kit.advance_settled(3 * HOUR, HOUR).await;

@@ -79,6 +79,10 @@ const SCANS: &[(&str, &str)] = &[
         "a figure for every row of the matrix, from an index alone",
     ),
     ("responsibility::overview::sql::COUNT_CUSTOMERS: organizations", "counts all of them"),
+    (
+        "users::totp::sql::CENSUS: totp_factors",
+        "which key sealed each secret; for the operator's page and a rotation",
+    ),
     ("users::domains::sql::COUNT_BY_STATE: domains", "counts all of them, from an index alone"),
     ("users::domains::sql::TROUBLED: domains", "held domains, one for each organization or so"),
     ("users::set_up::sql::REVOKE: links", "runs only before there is anybody who could get a link"),

@@ -26,7 +26,11 @@ pub(crate) fn routes() -> Routes {
     let public = Openness::Public;
     Routes::new()
         .add(routes::get(PATH, "sign_in.second_step_page", public, show))
-        .add(routes::post(PATH, "sign_in.second_step", public, finish).limit(Limit::Credential).records("session.started"))
+        .add(
+            routes::post(PATH, "sign_in.second_step", public, finish)
+                .limit(Limit::Credential)
+                .records("session.started"),
+        )
         .add(
             routes::post("/sign-in/passkey", "sign_in.by_passkey", public, by_passkey)
                 .limit(Limit::Credential)

@@ -15,5 +15,13 @@ platform::statements! {
     pub(super) ACCEPT: Platform =
         "update totp_factors set last_step = $2
          where account_id = $1 and confirmed_at is not null and last_step < $2";
+    /// For the rotation of keys (`platform::secrets::rotation`).
+    pub(super) CENSUS: Platform =
+        "select substr(secret, 1, 5), count(*) from totp_factors group by substr(secret, 1, 5)";
+    pub(super) SEALED_BEFORE: Platform =
+        "select account_id, secret from totp_factors where secret < $1 and account_id > $2
+         order by account_id limit $3";
+    pub(super) RESEALED: Housekeeping =
+        "update totp_factors set secret = $3 where account_id = $1 and secret = $2";
     pub(super) REMOVE: Platform = "delete from totp_factors where account_id = $1";
 }
