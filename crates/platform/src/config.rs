@@ -47,6 +47,8 @@ pub struct Config {
     pub smtp_url: Option<Secret<String>>,
     pub mail_from: String,
     pub mailbox_dir: Option<PathBuf>,
+    /// The list of known passwords.
+    pub breached_passwords: Option<PathBuf>,
     /// Empty: those of the system.
     pub dns_servers: Vec<SocketAddr>,
     pub outbound_timeout: Duration,

@@ -14,6 +14,7 @@ use platform::{mail, outbound, secrets};
 use users::domains::prover::{NetworkProver, ProverService};
 use users::passkeys::attestation::Makes;
 use users::passwords::PasswordPool;
+use users::passwords::breached::{BreachedError, BreachedPasswords};
 use users::passwords::phc::Cost;
 use users::passwords::pool::PoolSettings;
 
@@ -34,6 +35,8 @@ pub enum StartError {
     DataFolder { path: String, reason: String },
     #[error("cannot read `{path}`: {reason}")]
     File { path: String, reason: String },
+    #[error("cannot use `breached_passwords`: {0}")]
+    Breached(#[from] BreachedError),
     #[error(transparent)]
     Pool(#[from] users::passwords::PoolError),
     #[error(transparent)]
@@ -74,6 +77,7 @@ pub async fn build_with(
     let makes = config.passkey_makes.as_deref().map(Makes::load).transpose()?.unwrap_or_default();
     let prover = NetworkProver::new(dns, client.clone(), options.random.clone(), config.https_proof_port);
     let prover = ProverService(Arc::new(prover));
+    let known = config.breached_passwords.as_deref().map(BreachedPasswords::open).transpose()?;
     let parts = AppParts {
         config,
         db,
@@ -83,8 +87,11 @@ pub async fn build_with(
         areas: crate::AREAS.to_vec(),
         authenticate: options.authenticate,
     };
-    let builder =
+    let mut builder =
         AppBuilder::new(parts).service(mailer).service(client).service(pool).service(prover).service(makes);
+    if let Some(known) = known {
+        builder = builder.service(known);
+    }
     Ok(more(builder).build())
 }
 

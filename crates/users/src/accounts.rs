@@ -16,7 +16,7 @@ use platform::{App, Ctx};
 use crate::links::{self, Purpose};
 use crate::names::Name;
 use crate::passwords::strength::{Context, Refusal};
-use crate::passwords::{Password, PasswordPool, PoolError, store};
+use crate::passwords::{Password, PasswordPool, PoolError, breached, store};
 use crate::sessions::{self, Method, SessionId};
 use crate::throttles::{self, Subject};
 use crate::tokens::LinkToken;
@@ -262,6 +262,7 @@ pub async fn prepare_password(
     email: &str,
     password: Password,
 ) -> Result<Result<String, Vec<Refusal>>, Error> {
+    let now = ctx.now;
     let (rules, history) = app
         .db()
         .read(move |tx| {
@@ -269,7 +270,7 @@ pub async fn prepare_password(
                 Some(account) => principals::account(tx, account)?,
                 None => None,
             };
-            let rules = crate::policies::password_rules(tx, found.as_ref())?;
+            let rules = crate::policies::password_rules(tx, found.as_ref(), now)?;
             let history = match account {
                 Some(account) if rules.reuse_history > 0 => store::history(tx, account, rules.reuse_history)?,
                 _ => Vec::new(),
@@ -278,7 +279,8 @@ pub async fn prepare_password(
         })
         .await?;
     let context = Context { email: email.to_owned(), words: vec![app.provider_name()] };
-    let mut refusals = rules.check(&password, &context);
+    let known = breached::lists(app);
+    let mut refusals = rules.check_with(&password, &context, &known);
     let pool = app.service::<PasswordPool>();
     if refusals.is_empty() {
         for old in &history {

@@ -16,8 +16,8 @@ use platform::principals::{self, AccountState, MembershipState, OrganizationKind
 use platform::time::{DAY, MINUTE, Timestamp};
 
 use crate::names::Name;
-use crate::organizations;
 use crate::tokens::ApiToken;
+use crate::{organizations, policies};
 
 pub(crate) mod api;
 pub(crate) mod pages;
@@ -90,8 +90,12 @@ pub enum Creation {
     NoScopes,
     /// The maker does not hold this right, or the organization has no use for it.
     Beyond(Permission),
-    /// Longer than [`LIFETIME_MAX`], or nothing.
-    Lifetime,
+    /// Longer than this many days, or nothing.
+    Lifetime {
+        max_days: u64,
+    },
+    /// The policy that its maker is under allows none.
+    NotAllowed,
     TooMany,
 }
 
@@ -113,8 +117,14 @@ pub fn create(
     if let Some(beyond) = first_beyond(tx, organization, creator, &scopes)? {
         return Ok(Commit::unchanged(Creation::Beyond(beyond)));
     }
-    if new.lifetime < MINUTE || new.lifetime > LIFETIME_MAX {
-        return Ok(Commit::unchanged(Creation::Lifetime));
+    let rules = policies::token_rules(tx, organization, creator, ctx.now)?;
+    if !rules.allowed {
+        return Ok(Commit::unchanged(Creation::NotAllowed));
+    }
+    let max = rules.lifetime_max.min(LIFETIME_MAX);
+    if new.lifetime < MINUTE || new.lifetime > max {
+        let max_days = max.as_secs() / DAY.as_secs();
+        return Ok(Commit::unchanged(Creation::Lifetime { max_days }));
     }
     let live: u64 = tx.scalar(&sql::COUNT_LIVE, params![organization, ctx.now])?.unwrap_or(0);
     if live >= LIVE_MAX {
@@ -233,9 +243,13 @@ pub fn find(tx: &mut ReadTx, token_hash: [u8; 32], now: Timestamp) -> Result<Opt
         scopes.retain(|scope| role.may(*scope));
     }
     let used: Option<Timestamp> = row.get(4)?;
+    let organization = row.get(1)?;
+    if policies::ends_token(tx, organization, row.get(5)?, row.get(9)?, now)? {
+        return Ok(None);
+    }
     Ok(Some(Found {
         id: row.get(0)?,
-        organization: row.get(1)?,
+        organization,
         name: row.get(2)?,
         scopes,
         last_used_due: used.is_none_or(|used| now.since(used) >= USED_EVERY),

@@ -245,7 +245,7 @@ pub fn remove(
         return Ok(Commit::unchanged(Removed::NoSuch));
     }
     let left = state(tx, account.id)?;
-    let required = policies::required_level(tx, account)?;
+    let required = policies::required_level(tx, account, ctx.now)?;
     if left.reachable(&passkeys::makes(app)) < required {
         return Ok(Commit::unchanged(Removed::Needed(required)));
     }

@@ -12,6 +12,7 @@ use platform::web::routes::Routes;
 pub mod accounts;
 pub mod api_tokens;
 pub mod audit_log;
+pub mod break_glass;
 pub mod claims;
 pub mod confirmations;
 pub mod domains;
@@ -50,6 +51,7 @@ pub static AREA: Area = Area {
         domains::evidence::RECHECKED,
         domains::evidence::VERIFIED,
         invitations::evidence::APPROVED,
+        policies::evidence::DECIDED,
         policies::evidence::PASSWORD_POLICY,
     ],
     drills: &[domains::drill::FORGED_PROOF],
@@ -67,6 +69,9 @@ const JOBS: &[JobKind] = &[
     claims::jobs::KINDS[3],
     sessions::jobs::JOB,
     recovery::jobs::JOB,
+    policies::jobs::KINDS[0],
+    policies::jobs::KINDS[1],
+    break_glass::jobs::KIND,
 ];
 
 fn routes() -> Routes {
@@ -97,6 +102,8 @@ fn routes() -> Routes {
         .merge(claims::pages::routes())
         .merge(policies::api::routes())
         .merge(policies::pages::routes())
+        .merge(break_glass::api::routes())
+        .merge(break_glass::pages::routes())
         .merge(organizations::api::routes())
         .merge(organizations::pages::routes())
         .merge(people::api::routes())
@@ -199,7 +206,7 @@ const NAVIGATION: &[NavEntry] = &[
     NavEntry {
         console: NavConsole::Organization,
         group: "Users",
-        label: "Sign-in policy",
+        label: "Sign-in policies",
         href: policies::pages::PATH,
         permission: Some(Permission::PoliciesRead),
         rank: 150,

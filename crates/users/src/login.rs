@@ -15,6 +15,7 @@ use platform::{App, Ctx};
 use crate::accounts::email::EmailAddress;
 use crate::links::{self, Purpose};
 use crate::passwords::{Password, PasswordPool, PoolError, store};
+use crate::policies::{self, Barred};
 use crate::second_step::{self, Entered};
 use crate::sessions::{self, Method};
 use crate::throttles::{self, Subject};
@@ -41,6 +42,8 @@ pub enum Outcome {
     Wrong,
     /// Too many tries; the password was not looked at.
     Throttled { wait: Duration },
+    /// The password was right, and the policies that this person is under do not let it sign in.
+    Barred(Barred),
 }
 
 struct Known {
@@ -150,12 +153,18 @@ async fn finish(
             if let (Some(old), Some(new)) = (&old, &rehashed) {
                 store::rehash(tx, account, old, new)?;
             }
-            Ok(second_step::enter(&at, tx, provider, &person, Method::Password)?
-                .map(|found| Some(Some(found))))
+            if let Some(barred) = policies::bars_password(tx, account, at.origin.ip, at.now)? {
+                let event = failure(provider, Some(account), &subject, "sign_in.barred");
+                let recorded = tx.record(event.with("reason", barred.word()));
+                return Ok(Commit::changed(Some(Some(Err(barred))), recorded));
+            }
+            let entered = second_step::enter(&at, tx, provider, &person, Method::Password)?;
+            Ok(entered.map(|entered| Some(Some(Ok(entered)))))
         })
         .await?;
     Ok(written.value.map(|found| match found {
-        Some(entered) => Outcome::Entered { entered, account },
+        Some(Ok(entered)) => Outcome::Entered { entered, account },
+        Some(Err(barred)) => Outcome::Barred(barred),
         None => Outcome::Wrong,
     }))
 }

@@ -8,6 +8,7 @@
 use unicode_normalization::UnicodeNormalization;
 use zeroize::{Zeroize, Zeroizing};
 
+pub mod breached;
 pub mod phc;
 pub mod pool;
 pub mod store;

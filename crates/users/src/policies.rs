@@ -1,167 +1,208 @@
-//! Authentication policies: how the people of an organization prove themselves, and how long that lasts.
+//! Authentication policies: how the people of an organization prove themselves, how long that lasts, and from where.
 //!
-//! An organization has one default policy. Until an admin decides it, the platform's recommendation is in force and
-//! the matrix says that nobody has decided. Where somebody belongs to several organizations, **the strictest value of
-//! each setting wins**. Deciding a policy shortens running sessions at once; password rules apply when a password is
-//! next set, since a hash does not tell how long its password is. There is no forced rotation (NIST SP 800-63B-4
-//! §3.1.1.2 advises against it).
+//! - An organization has a default policy, may have one for **outside people** (whose address is at none of its verified
+//!   domains), and named ones, assigned to groups or to chosen accounts. Until an admin decides the default, the
+//!   platform's recommendation is in force and the matrix says that nobody has decided.
+//! - Where several apply, also of several organizations, **the strictest value of each setting wins**
+//!   (`policies/resolve.rs`, `policies/rules.rs`).
+//! - Networks are the exception across organizations: each one's list guards its own pages and tokens. Signing in is
+//!   refused by the organization that manages the account, or when no organization of the person's takes the network.
+//!   Otherwise a stranger could lock somebody out of everything by making them a member.
+//! - Every change can be tried first (`policies/dry_run.rs`), rolled out in stages (`policies/rollout.rs`), explained for
+//!   one person (`policies/explain.rs`) and undone. Nobody saves a policy that would lock themselves out.
+//! - A decision shortens running sessions at once; what else changes somebody's rules (a group, a stage) reaches a
+//!   session within a minute of its use. Password rules apply when a password is next set, since a hash does not tell
+//!   how long its password is. There is no forced rotation unless an admin asks for it (NIST SP 800-63B-4 §3.1.1.2
+//!   advises against it).
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::time::Duration;
 
-use platform::Ctx;
-use platform::db::{Commit, DbError, ReadTx, Tx};
-use platform::events::Event;
-use platform::ids::OrganizationId;
+use platform::db::{DbError, ReadTx, Row};
+use platform::ids::{AccountId, GroupId, Id, OrganizationId};
 use platform::params;
 use platform::principals::Account;
-use platform::time::{HOUR, MINUTE, Timestamp};
+use platform::time::{MINUTE, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::factors::Level;
-use crate::passwords::strength::{Factors, PasswordRules};
+use crate::passwords::strength::PasswordRules;
 use crate::sessions::SessionRules;
 
+pub(crate) mod admit;
 pub(crate) mod api;
+pub(crate) mod decide;
+pub(crate) mod dry_run;
 pub(crate) mod evidence;
+pub(crate) mod explain;
+pub(crate) mod jobs;
+pub mod networks;
 pub(crate) mod pages;
+pub mod resolve;
+pub(crate) mod rollout;
+pub mod rules;
 mod sql;
 #[cfg(test)]
 mod tests;
 
-/// The platform takes nothing weaker, whatever an organization decides.
-pub const MIN_LENGTH_FLOOR: u16 = 8;
-/// Without a second factor a password should be this long (NIST SP 800-63B-4); weaker is allowed and shown as a gap.
-pub const MIN_LENGTH_RECOMMENDED: u16 = 15;
-pub const MIN_SCORE_RECOMMENDED: u8 = 3;
-const MIN_LENGTH_MAX: u16 = 64;
-const SESSION_IDLE_MINUTES: std::ops::RangeInclusive<u32> = 5..=43_200;
-const SESSION_ABSOLUTE_HOURS: std::ops::RangeInclusive<u32> = 1..=2160;
+pub use admit::{
+    Barred, NetworkRefusal, bars_password, network_allows, network_allows_token, sign_in_network,
+};
+pub use decide::{Content, Decided, Target, decide, decide_policy};
+use resolve::{InForce, Landscape, Placement, Staged};
+pub use rules::{MIN_LENGTH_RECOMMENDED, Rules, Social};
 
-/// What a policy says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Rules {
-    /// Characters a new password needs at least.
-    pub password_min_length: u16,
-    /// How hard to guess it must be: 0 to 4, as zxcvbn scores.
-    pub password_min_score: u8,
-    /// How many earlier passwords may not come back; 0 turns it off.
-    pub password_reuse_history: u8,
-    /// A session unused for this long ends.
-    pub session_idle_minutes: u32,
-    /// A session ends after this long, however it is used.
-    pub session_absolute_hours: u32,
+platform::id! {
+    /// An authentication policy. The default's is its organization's id.
+    PolicyId,
+    /// A planned change that comes into force in stages.
+    RolloutId,
+    /// A directory linked to an identity provider. Until there are some, everybody is in the local one.
+    DirectoryId,
+    /// A connection to an identity provider.
+    ConnectionId
 }
 
-impl Rules {
-    /// In force until an organization decides.
-    pub const RECOMMENDED: Rules = Rules {
-        password_min_length: MIN_LENGTH_RECOMMENDED,
-        password_min_score: MIN_SCORE_RECOMMENDED,
-        password_reuse_history: 0,
-        session_idle_minutes: 720,
-        session_absolute_hours: 720,
+/// Named policies one organization may have.
+pub const POLICIES_MAX: usize = 50;
+/// Accounts one policy may name; beyond, a group is the better tool.
+pub const CHOSEN_MAX: usize = 500;
+
+/// Whom a policy is for.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum AppliesTo {
+    /// Everybody whom no other policy names: the default of the local directory, too.
+    Default,
+    /// Members whose address is at no verified domain of the organization.
+    Outside,
+    /// The people of a linked directory whom no other policy names.
+    Directory,
+    /// The groups and accounts it is assigned to.
+    Named,
+}
+
+impl AppliesTo {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Default => "default",
+            Self::Outside => "outside",
+            Self::Directory => "directory",
+            Self::Named => "named",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        let all = [Self::Default, Self::Outside, Self::Directory, Self::Named];
+        all.into_iter().find(|one| one.as_str() == text)
+    }
+}
+
+/// The default policy of an organization, also before anybody decided it.
+pub fn default_id(organization: OrganizationId) -> PolicyId {
+    PolicyId::from_uuid(organization.uuid())
+}
+
+fn read_groups(text: &str) -> Result<BTreeSet<GroupId>, DbError> {
+    serde_json::from_str(text).map_err(|_| DbError::Check("a stored stage is not readable".to_owned()))
+}
+
+fn read_in_force(row: &Row) -> Result<InForce, DbError> {
+    let staged = match row.get::<Option<String>>(8)? {
+        Some(rules) => Some(Staged {
+            rules: Rules::read(&rules)?,
+            percent: row.get(9)?,
+            groups: read_groups(&row.get::<String>(10)?)?,
+        }),
+        None => None,
     };
-
-    /// What is out of bounds: the member's name and a sentence with the cure.
-    pub fn check(&self) -> Vec<(&'static str, String)> {
-        let mut wrong = Vec::new();
-        if !(MIN_LENGTH_FLOOR..=MIN_LENGTH_MAX).contains(&self.password_min_length) {
-            wrong.push((
-                "password_min_length",
-                format!("the least length must be {MIN_LENGTH_FLOOR} to {MIN_LENGTH_MAX} characters"),
-            ));
-        }
-        if self.password_min_score > 4 {
-            wrong.push(("password_min_score", "the score must be 0 to 4".to_owned()));
-        }
-        if self.password_reuse_history > crate::passwords::strength::REUSE_HISTORY_MAX {
-            let max = crate::passwords::strength::REUSE_HISTORY_MAX;
-            wrong.push(("password_reuse_history", format!("at most {max} earlier passwords are kept")));
-        }
-        if !SESSION_IDLE_MINUTES.contains(&self.session_idle_minutes) {
-            wrong.push(("session_idle_minutes", "the idle time must be 5 minutes to 30 days".to_owned()));
-        }
-        if !SESSION_ABSOLUTE_HOURS.contains(&self.session_absolute_hours) {
-            wrong.push(("session_absolute_hours", "the session length must be 1 hour to 90 days".to_owned()));
-        }
-        wrong
-    }
-
-    /// Where it is weaker than recommended, in words.
-    pub fn weaknesses(&self) -> Vec<String> {
-        let mut weak = Vec::new();
-        if self.password_min_length < MIN_LENGTH_RECOMMENDED {
-            let length = self.password_min_length;
-            weak.push(format!(
-                "passwords of {length} characters are allowed, {MIN_LENGTH_RECOMMENDED} are recommended"
-            ));
-        }
-        if self.password_min_score < MIN_SCORE_RECOMMENDED {
-            let score = self.password_min_score;
-            weak.push(format!(
-                "a guessability score of {score} is enough, {MIN_SCORE_RECOMMENDED} is recommended"
-            ));
-        }
-        weak
-    }
-
-    /// Each setting the stricter of the two.
-    fn strictest(self, other: Rules) -> Rules {
-        Rules {
-            password_min_length: self.password_min_length.max(other.password_min_length),
-            password_min_score: self.password_min_score.max(other.password_min_score),
-            password_reuse_history: self.password_reuse_history.max(other.password_reuse_history),
-            session_idle_minutes: self.session_idle_minutes.min(other.session_idle_minutes),
-            session_absolute_hours: self.session_absolute_hours.min(other.session_absolute_hours),
-        }
-    }
-
-    pub fn session(&self) -> SessionRules {
-        SessionRules {
-            idle: MINUTE * self.session_idle_minutes,
-            absolute: HOUR * self.session_absolute_hours,
-        }
-    }
-
-    fn password(&self) -> PasswordRules {
-        PasswordRules {
-            min_length: self.password_min_length,
-            min_score: self.password_min_score,
-            reuse_history: self.password_reuse_history,
-            ..PasswordRules::floor(Factors::Multiple)
-        }
-    }
+    Ok(InForce {
+        id: row.get(0)?,
+        name: row.get(1)?,
+        applies_to: row.parse(2, AppliesTo::parse)?,
+        directory: row.get(3)?,
+        version: row.get(4)?,
+        rules: Rules::read(&row.get::<String>(5)?)?,
+        decided_by: row.get(6)?,
+        decided_at: row.get(7)?,
+        staged,
+    })
 }
 
-/// A decided policy.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Policy {
-    /// 0: nobody has decided.
-    pub version: u64,
-    pub rules: Rules,
-    pub decided: Option<Decision>,
+/// All policies of an organization with everybody they are assigned to.
+pub fn landscape(tx: &mut ReadTx, organization: OrganizationId) -> Result<Landscape, DbError> {
+    let mut found = without_accounts(tx, organization)?;
+    for row in tx.query(&sql::POLICY_ACCOUNTS, params![organization])? {
+        found.accounts.entry(row.get(0)?).or_default().insert(row.get(1)?);
+    }
+    Ok(found)
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Decision {
-    pub by: String,
-    pub at: Timestamp,
+fn without_accounts(tx: &mut ReadTx, organization: OrganizationId) -> Result<Landscape, DbError> {
+    let policies = tx.list(&sql::POLICIES, params![organization], read_in_force)?;
+    let mut found = Landscape { policies, ..Landscape::default() };
+    if found.policies.iter().any(|policy| policy.applies_to == AppliesTo::Named) {
+        for row in tx.query(&sql::POLICY_GROUPS, params![organization])? {
+            found.groups.entry(row.get(0)?).or_default().insert(row.get(1)?);
+        }
+    }
+    Ok(found)
 }
 
-fn read_rules(text: &str) -> Result<Rules, DbError> {
-    serde_json::from_str(text).map_err(|_| DbError::Check("a stored policy is not readable".to_owned()))
+/// As [`landscape`], with the assignments of one account alone, and that account's place.
+fn around(
+    tx: &mut ReadTx,
+    organization: OrganizationId,
+    account: AccountId,
+    outside: bool,
+) -> Result<(Landscape, Placement), DbError> {
+    let mut found = without_accounts(tx, organization)?;
+    let mut person = Placement { account, groups: BTreeSet::new(), outside, directory: None };
+    let assigned = found.policies.iter().any(|p| p.applies_to == AppliesTo::Named || p.staged.is_some());
+    if assigned {
+        person.groups =
+            tx.list(&sql::GROUPS_OF, params![organization, account], |row| row.get(0))?.into_iter().collect();
+        for row in tx.query(&sql::CHOSEN_FOR, params![organization, account])? {
+            found.accounts.entry(row.get(0)?).or_default().insert(account);
+        }
+    }
+    Ok((found, person))
 }
 
-/// The policy in force in an organization.
-pub fn current(tx: &mut ReadTx, organization: OrganizationId) -> Result<Policy, DbError> {
-    let Some(row) = tx.first(&sql::CURRENT, params![organization])? else {
-        return Ok(Policy { version: 0, rules: Rules::RECOMMENDED, decided: None });
-    };
-    Ok(Policy {
-        version: row.get(0)?,
-        rules: read_rules(&row.get::<String>(1)?)?,
-        decided: Some(Decision { by: row.get(2)?, at: row.get(3)? }),
+/// What one organization asks of one account, whether or not it is a member (yet).
+pub(crate) fn in_organization(
+    tx: &mut ReadTx,
+    organization: OrganizationId,
+    account: AccountId,
+    now: Timestamp,
+) -> Result<Rules, DbError> {
+    let outside = tx.scalar(&sql::OUTSIDE, params![organization, account])?.unwrap_or(true);
+    let (found, person) = around(tx, organization, account, outside)?;
+    let rules = found.rules_for(&person);
+    Ok(relieved(tx, organization, account, now, rules)?)
+}
+
+/// An open break-glass lifts what may have broken, for those it names.
+fn relieved(
+    tx: &mut ReadTx,
+    organization: OrganizationId,
+    account: AccountId,
+    now: Timestamp,
+    rules: Rules,
+) -> Result<Rules, DbError> {
+    let can_lock_out = rules.factor > Level::Any || rules.single_sign_on || rules.networks.is_some();
+    if !can_lock_out || !crate::break_glass::is_open_for(tx, organization, account, now)? {
+        return Ok(rules);
+    }
+    Ok(Rules {
+        factor: Level::Any,
+        single_sign_on: false,
+        single_sign_on_connection: None,
+        networks: None,
+        ..rules
     })
 }
 
@@ -170,170 +211,161 @@ pub fn current(tx: &mut ReadTx, organization: OrganizationId) -> Result<Policy, 
 pub struct Contribution {
     pub organization: OrganizationId,
     pub name: String,
+    /// It manages the account.
+    pub manages: bool,
+    pub landscape: Landscape,
+    pub person: Placement,
+    /// What it asks, after break-glass.
     pub rules: Rules,
-    pub decided: bool,
 }
 
 /// Which organizations set what for this person: those it is an active member of.
-pub fn contributions(tx: &mut ReadTx, account: &Account) -> Result<Vec<Contribution>, DbError> {
-    tx.query(&sql::CONTRIBUTIONS, params![account.id])?
-        .iter()
-        .map(|row| {
-            let rules: Option<String> = row.get(2)?;
-            Ok(Contribution {
-                organization: row.get(0)?,
-                name: row.get(1)?,
-                decided: rules.is_some(),
-                rules: rules.as_deref().map_or(Ok(Rules::RECOMMENDED), read_rules)?,
-            })
-        })
-        .collect()
+pub fn contributions(
+    tx: &mut ReadTx,
+    account: AccountId,
+    now: Timestamp,
+) -> Result<Vec<Contribution>, DbError> {
+    let mut all = Vec::new();
+    for row in tx.query(&sql::MEMBERSHIPS, params![account])? {
+        let organization: OrganizationId = row.get(0)?;
+        let (landscape, person) = around(tx, organization, account, row.get(2)?)?;
+        let rules = relieved(tx, organization, account, now, landscape.rules_for(&person))?;
+        all.push(Contribution {
+            organization,
+            name: row.get(1)?,
+            manages: row.get(3)?,
+            landscape,
+            person,
+            rules,
+        });
+    }
+    Ok(all)
 }
 
 /// The strictest of everything that applies to this person.
-pub fn effective(tx: &mut ReadTx, account: &Account) -> Result<Rules, DbError> {
-    let all = contributions(tx, account)?;
-    Ok(all.iter().map(|one| one.rules).reduce(Rules::strictest).unwrap_or(Rules::RECOMMENDED))
+pub fn effective(tx: &mut ReadTx, account: AccountId, now: Timestamp) -> Result<Rules, DbError> {
+    let all = contributions(tx, account, now)?;
+    let strictest = all.into_iter().map(|one| one.rules).reduce(|one, other| one.strictest(&other));
+    Ok(strictest.unwrap_or(Rules::RECOMMENDED))
 }
 
-pub fn session_rules(tx: &mut ReadTx, account: &Account) -> Result<SessionRules, DbError> {
-    Ok(effective(tx, account)?.session())
+pub fn session_rules(tx: &mut ReadTx, account: AccountId, now: Timestamp) -> Result<SessionRules, DbError> {
+    Ok(effective(tx, account, now)?.session())
 }
 
-/// What a sign-in of this person must reach. No setting asks for more than a password yet.
-pub fn required_level(_: &mut ReadTx, _: &Account) -> Result<Level, DbError> {
-    Ok(Level::Any)
+/// What a sign-in of this person must reach.
+pub fn required_level(tx: &mut ReadTx, account: &Account, now: Timestamp) -> Result<Level, DbError> {
+    Ok(effective(tx, account.id, now)?.factor)
 }
 
 /// How recent a proof must be for acts that change credentials and policies.
-pub fn step_up_window(_: &mut ReadTx, _: &Account) -> Result<Duration, DbError> {
-    Ok(crate::sessions::RECENT)
+pub fn step_up_window(tx: &mut ReadTx, account: &Account, now: Timestamp) -> Result<Duration, DbError> {
+    Ok(MINUTE * effective(tx, account.id, now)?.step_up_minutes)
+}
+
+/// Whether this person may sign in with their account at `provider`.
+pub fn social_login(
+    tx: &mut ReadTx,
+    account: AccountId,
+    provider: &str,
+    now: Timestamp,
+) -> Result<Social, DbError> {
+    Ok(effective(tx, account, now)?.social_login.get(provider).copied().unwrap_or_default())
+}
+
+/// Whether only an identity provider signs this person in, and through which connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SingleSignOn {
+    pub required: bool,
+    pub connection: Option<ConnectionId>,
+}
+
+pub fn single_sign_on(tx: &mut ReadTx, account: AccountId, now: Timestamp) -> Result<SingleSignOn, DbError> {
+    let rules = effective(tx, account, now)?;
+    Ok(SingleSignOn { required: rules.single_sign_on, connection: rules.single_sign_on_connection })
 }
 
 /// `None`: somebody who has no account yet.
-pub fn password_rules(tx: &mut ReadTx, account: Option<&Account>) -> Result<PasswordRules, DbError> {
+pub fn password_rules(
+    tx: &mut ReadTx,
+    account: Option<&Account>,
+    now: Timestamp,
+) -> Result<PasswordRules, DbError> {
     let rules = match account {
-        Some(account) => effective(tx, account)?,
+        Some(account) => effective(tx, account.id, now)?,
         None => Rules::RECOMMENDED,
     };
     Ok(rules.password())
 }
 
-/// What a decision would do, counted before it is made.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
-pub struct DryRun {
-    /// Sessions of members that end at once.
-    pub sessions_ending: u64,
-    /// Sessions of members that will end earlier than they would have.
-    pub sessions_shortened: u64,
-    /// Members for whom the password rules change when they next set a password.
-    pub people: u64,
-    /// Where it is weaker than recommended; the row USR-C7 becomes a gap.
-    pub weaknesses: Vec<String>,
+/// What API tokens of an organization have to keep to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TokenRules {
+    pub allowed: bool,
+    pub lifetime_max: Duration,
 }
 
-pub fn dry_run(
+/// For tokens made by `maker`; `None`: by the operator, who is under the default.
+pub fn token_rules(
     tx: &mut ReadTx,
     organization: OrganizationId,
-    rules: &Rules,
+    maker: Option<AccountId>,
     now: Timestamp,
-) -> Result<DryRun, DbError> {
-    let session = rules.session();
-    let counts = tx.first(
-        &sql::SESSIONS_TOUCHED,
-        params![organization, now, micros(session.idle), micros(session.absolute)],
-    )?;
-    let (ending, shortened) = match counts {
-        Some(row) => (row.get::<Option<u64>>(0)?.unwrap_or(0), row.get::<Option<u64>>(1)?.unwrap_or(0)),
-        None => (0, 0),
-    };
-    let people = platform::principals::count_members(tx, organization)?;
-    Ok(DryRun {
-        sessions_ending: ending,
-        sessions_shortened: shortened.saturating_sub(ending),
-        people,
-        weaknesses: rules.weaknesses(),
-    })
+) -> Result<TokenRules, DbError> {
+    let rules = rules_of_token(tx, organization, maker, now)?;
+    Ok(TokenRules { allowed: rules.api_tokens, lifetime_max: rules.token_lifetime_max() })
 }
 
-fn micros(duration: Duration) -> u64 {
+/// Whether a token of this age is dead by the rules that its maker is under today.
+pub(crate) fn ends_token(
+    tx: &mut ReadTx,
+    organization: OrganizationId,
+    maker: Option<AccountId>,
+    created: Timestamp,
+    now: Timestamp,
+) -> Result<bool, DbError> {
+    if !narrows(tx, organization)? {
+        return Ok(false);
+    }
+    let rules = token_rules(tx, organization, maker, now)?;
+    Ok(!rules.allowed || created.plus(rules.lifetime_max) <= now)
+}
+
+fn rules_of_token(
+    tx: &mut ReadTx,
+    organization: OrganizationId,
+    maker: Option<AccountId>,
+    now: Timestamp,
+) -> Result<Rules, DbError> {
+    match maker {
+        Some(maker) => in_organization(tx, organization, maker, now),
+        None => {
+            let policies = tx.list(&sql::POLICIES, params![organization], read_in_force)?;
+            let default = policies.into_iter().find(|policy| policy.applies_to == AppliesTo::Default);
+            Ok(default.map_or(Rules::RECOMMENDED, |policy| policy.rules))
+        }
+    }
+}
+
+/// Groups by id, with their names; for pages and explanations.
+pub(crate) fn group_names(
+    tx: &mut ReadTx,
+    organization: OrganizationId,
+) -> Result<BTreeMap<GroupId, String>, DbError> {
+    let rows = tx.list(&sql::GROUP_NAMES, params![organization], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(rows.into_iter().collect())
+}
+
+pub(crate) fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// How a decision ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Decided {
-    Done(Policy),
-    /// Members out of bounds, by name.
-    Refused(Vec<(&'static str, String)>),
-    /// Somebody decided meanwhile; the caller looked at an older version.
-    ChangedMeanwhile,
+/// Whether any policy of the organization can refuse a request: the one look that most requests cost.
+fn narrows(tx: &mut ReadTx, organization: OrganizationId) -> Result<bool, DbError> {
+    Ok(tx.first(&sql::NARROWS, params![organization])?.is_some())
 }
 
-/// Puts `rules` in force. `seen` is the version the caller decided on.
-pub fn decide(
-    ctx: &Ctx,
-    tx: &mut Tx,
-    organization: OrganizationId,
-    by: &str,
-    seen: Option<u64>,
-    rules: Rules,
-) -> Result<Commit<Decided>, DbError> {
-    let wrong = rules.check();
-    if !wrong.is_empty() {
-        return Ok(Commit::unchanged(Decided::Refused(wrong)));
-    }
-    let now = current(tx, organization)?;
-    if seen.is_some_and(|seen| seen != now.version) {
-        return Ok(Commit::unchanged(Decided::ChangedMeanwhile));
-    }
-    put(ctx, tx, organization, by, now.version + 1, rules, "policy.decided")
-}
-
-fn put(
-    ctx: &Ctx,
-    tx: &mut Tx,
-    organization: OrganizationId,
-    by: &str,
-    version: u64,
-    rules: Rules,
-    action: &'static str,
-) -> Result<Commit<Decided>, DbError> {
-    let text = serde_json::to_string(&rules).map_err(|error| DbError::Check(error.to_string()))?;
-    // Of two decisions on the same version the second finds the row taken.
-    let rows = tx.execute(&sql::INSERT, params![organization, version, text.as_str(), by, ctx.now])?;
-    if rows == 0 {
-        return Ok(Commit::unchanged(Decided::ChangedMeanwhile));
-    }
-    let session = rules.session();
-    let shortened = tx.execute(
-        &sql::SHORTEN_SESSIONS,
-        params![organization, micros(session.idle), micros(session.absolute)],
-    )?;
-    let event = Event::new(organization, action)
-        .target("policy", version)
-        .with("rules", &text)
-        .with("sessions_shortened", shortened)
-        .personal("by", by);
-    let recorded = tx.record(event);
-    let decided = Some(Decision { by: by.to_owned(), at: ctx.now });
-    Ok(Commit::changed(Decided::Done(Policy { version, rules, decided }), recorded))
-}
-
-/// Puts the version before back in force, as a new version. `None` when there is none. Sessions that were shortened
-/// stay so.
-pub fn undo(
-    ctx: &Ctx,
-    tx: &mut Tx,
-    organization: OrganizationId,
-    by: &str,
-) -> Result<Commit<Option<Decided>>, DbError> {
-    let now = current(tx, organization)?;
-    let before: Option<String> =
-        tx.scalar(&sql::VERSION, params![organization, now.version.saturating_sub(1)])?;
-    let Some(before) = before.filter(|_| now.version > 1) else {
-        return Ok(Commit::unchanged(None));
-    };
-    let rules = read_rules(&before)?;
-    Ok(put(ctx, tx, organization, by, now.version + 1, rules, "policy.undone")?.map(Some))
+/// Whether `rules` take requests from here. An address that is not known is taken by no list.
+fn takes(rules: &Rules, ip: Option<IpAddr>) -> bool {
+    rules.networks.as_ref().is_none_or(|list| ip.is_some_and(|ip| list.allow(ip)))
 }

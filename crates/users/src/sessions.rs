@@ -131,6 +131,7 @@ fn read_session(row: &Row) -> Result<Session, DbError> {
 }
 
 /// What the authenticator needs of a session, in one read.
+#[derive(Clone)]
 pub(crate) struct Live {
     pub id: SessionId,
     pub account: AccountId,
@@ -140,6 +141,8 @@ pub(crate) struct Live {
     pub idle: Duration,
     pub recent_until: Timestamp,
     pub restricted: bool,
+    /// In any case.
+    pub ends: Timestamp,
 }
 
 /// Starts a session and gives its token for the cookie. The caller has checked who it is.
@@ -150,10 +153,11 @@ pub fn start(
     account: &Account,
     method: Method,
 ) -> Result<Commit<LinkToken>, DbError> {
-    let rules = crate::policies::session_rules(tx, account)?;
+    let rules = crate::policies::effective(tx, account.id, ctx.now)?;
     // Whoever has yet to enrol what a policy asks for can do nothing but that.
-    let restricted = method.level() < crate::policies::required_level(tx, account)?;
-    let window = micros(crate::policies::step_up_window(tx, account)?);
+    let restricted = method.level() < rules.factor;
+    let window = micros(MINUTE * rules.step_up_minutes);
+    let rules = rules.session();
     let token = LinkToken::generate(&mut |bytes| ctx.fill(bytes));
     let id: SessionId = ctx.id();
     let expires = ctx.now.plus(rules.absolute);
@@ -203,7 +207,7 @@ pub(crate) fn find_live(tx: &mut ReadTx, token: &LinkToken, now: Timestamp) -> R
         return Ok(None);
     }
     let seen: Timestamp = row.get(5)?;
-    Ok(Some(Live {
+    let mut live = Live {
         id: row.get(0)?,
         account: row.get(1)?,
         name: row.get(2)?,
@@ -212,7 +216,21 @@ pub(crate) fn find_live(tx: &mut ReadTx, token: &LinkToken, now: Timestamp) -> R
         idle: Duration::from_micros(row.get(6)?),
         recent_until: row.get(7)?,
         restricted: row.get(8)?,
-    }))
+        ends: row.get(10)?,
+    };
+    if live.seen_due {
+        // Somebody may have come under other rules since: by a group, a stage of a roll-out, another organization.
+        let rules = crate::policies::effective(tx, live.account, now)?;
+        let (created, proved): (Timestamp, Timestamp) = (row.get(9)?, row.get(12)?);
+        live.ends = live.ends.min(created.plus(rules.session().absolute));
+        live.idle = live.idle.min(rules.session().idle);
+        live.recent_until = live.recent_until.min(proved.plus(MINUTE * rules.step_up_minutes));
+        live.restricted = Level::from_rank(row.get(11)?) < rules.factor;
+        if live.ends <= now || seen.plus(live.idle) <= now {
+            return Ok(None);
+        }
+    }
+    Ok(Some(live))
 }
 
 /// What a running session has proved, and whether a policy asks for more; `None` when it has ended.
@@ -235,8 +253,8 @@ pub fn proved(
 ) -> Result<Commit<bool>, DbError> {
     let Some((level, _)) = standing(tx, account.id, id)? else { return Ok(Commit::unchanged(false)) };
     let reached = level.max(method.level());
-    let restricted = reached < crate::policies::required_level(tx, account)?;
-    let window = micros(crate::policies::step_up_window(tx, account)?);
+    let restricted = reached < crate::policies::required_level(tx, account, ctx.now)?;
+    let window = micros(crate::policies::step_up_window(tx, account, ctx.now)?);
     tx.execute(
         &sql::PROVED,
         params![
@@ -258,15 +276,15 @@ pub fn proved(
     Ok(Commit::changed(true, recorded))
 }
 
-/// Holds the running sessions of this account against what its policies ask for now. The caller records the event.
-pub fn recheck(tx: &mut Tx, account: &Account) -> Result<u64, DbError> {
-    let required = crate::policies::required_level(tx, account)?;
-    tx.execute(&sql::RECHECK, params![account.id, required.rank()])
+/// Holds the running sessions of this account against what its policies ask for. The caller records the event.
+pub fn recheck(tx: &mut Tx, account: AccountId, required: Level) -> Result<u64, DbError> {
+    tx.execute(&sql::RECHECK, params![account, required.rank()])
 }
 
 /// Notes that a session is in use.
-pub(crate) fn touch(tx: &mut Tx, id: SessionId, idle: Duration, now: Timestamp) -> Result<(), DbError> {
-    tx.execute(&sql::TOUCH, params![id, now, now.plus(idle)])?;
+pub(crate) fn touch(tx: &mut Tx, live: &Live, now: Timestamp) -> Result<(), DbError> {
+    let idle_ends = now.plus(live.idle).min(live.ends);
+    tx.execute(&sql::TOUCH, params![live.id, now, idle_ends, live.ends, micros(live.idle), live.restricted])?;
     Ok(())
 }
 

@@ -275,6 +275,7 @@ impl Reader {
             smtp_url,
             mail_from,
             mailbox_dir: self.path("mailbox"),
+            breached_passwords: self.path("breached_passwords"),
             dns_servers,
             outbound_timeout: self.seconds("outbound_seconds"),
             outbound_allow_loopback: self.switch("outbound_allow_loopback"),

@@ -347,6 +347,14 @@ static SETTINGS: &[Setting] = &[
          Unset: none does, and no passkey reaches the level `attested_passkey`.",
     ),
     setting(
+        PASSWORDS,
+        "breached_passwords",
+        Kind::Path,
+        None,
+        "A list of known passwords that no new password may be on, made with `bailiwick breached-passwords`. Unset: new \
+         passwords are compared with common words alone, and the policy page says so.",
+    ),
+    setting(
         LOGS,
         "log_format",
         Kind::Choice(&["text", "json"]),

@@ -52,6 +52,7 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(11, "0011_acme"),
     migration!(12, "0012_matrix_counts"),
     migration!(13, "0013_search", postgres),
+    migration!(14, "0014_named_policies"),
 ];
 
 impl Migration {

@@ -1,5 +1,6 @@
 //! Who is asking, and what they may do here: what the guard found out, handed to every handler.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
@@ -9,6 +10,7 @@ use futures_util::future::BoxFuture;
 use crate::access::{Permission, Role};
 use crate::app::App;
 use crate::ctx::{Actor, Ctx};
+use crate::db::{DbError, ReadTx};
 use crate::ids::{AccountId, OrganizationId};
 use crate::principals::{Organization, OrganizationKind};
 use crate::time::Timestamp;
@@ -59,6 +61,25 @@ pub trait Authenticate: Send + Sync {
         app: &'a App,
         parts: &'a Parts,
     ) -> BoxFuture<'a, Result<Option<Principal>, Problem>>;
+
+    /// Whether somebody recognised may go on from where they are, by the rules of the organization that a request is
+    /// about: `Some` refuses. Asked in the transaction that reads the membership, before the handler.
+    fn admits(&self, tx: &mut ReadTx, visit: &Visit) -> Result<Option<Problem>, DbError> {
+        let _ = (tx, visit);
+        Ok(None)
+    }
+}
+
+/// A request of somebody recognised, on its way to a handler.
+#[derive(Clone, Debug)]
+pub struct Visit {
+    pub principal: Principal,
+    /// The one in the path, or the provider's; `None`: pages of one's own account.
+    pub organization: Option<OrganizationId>,
+    pub ip: Option<IpAddr>,
+    pub now: Timestamp,
+    /// Of the route.
+    pub action: &'static str,
 }
 
 /// The organization in the path and what the caller is in it.

@@ -20,7 +20,7 @@ use crate::ctx::{Actor, Ctx, Origin};
 use crate::principals::{self, OrganizationState};
 use crate::time::Timestamp;
 
-use super::access::{Access, Credential, OrganizationAccess, Principal, may};
+use super::access::{Access, Credential, OrganizationAccess, Principal, Visit, may};
 use super::routes::{BODY_BYTES_MAX_DEFAULT, Openness, RouteInfo, RouteKind};
 use super::{Problem, browser, navigation, ui};
 
@@ -149,7 +149,7 @@ async fn admit(
     let flash = browser::read_flash(&parts);
     seen.flash = flash.is_some();
 
-    let here = check_access(app, info, organization, principal.as_ref()).await?;
+    let here = check_access(app, info, organization, principal.as_ref(), &ctx).await?;
     check_proof(info, principal.as_ref(), ctx.now)?;
     let staff = info.kind == RouteKind::Page && is_staff(app, principal.as_ref()).await?;
     let actor = principal.as_ref().map_or(Actor::Anonymous, |principal| principal.actor.clone());
@@ -243,42 +243,26 @@ async fn check_access(
     info: &RouteInfo,
     slug: Option<String>,
     principal: Option<&Principal>,
+    ctx: &Ctx,
 ) -> Result<Option<OrganizationAccess>, Problem> {
     let permission = match info.openness {
         Openness::Public => return Ok(None),
         Openness::SignedIn => {
             let principal = principal.ok_or_else(Problem::sign_in)?;
             let operator = matches!(principal.credential, Credential::Operator);
-            let person = principal.account.is_some() || operator;
-            return if person { Ok(None) } else { Err(Problem::forbidden("a signed-in person")) };
+            if principal.account.is_none() && !operator {
+                return Err(Problem::forbidden("a signed-in person"));
+            }
+            return admitted(app, info, principal, ctx).await.map(|()| None);
         }
         Openness::Organization(permission) | Openness::Provider(permission) => Some(permission),
         Openness::Member => None,
     };
     let principal = principal.ok_or_else(Problem::sign_in)?;
     let hidden = || Problem::not_found("organization");
-    let account = principal.account;
     let of_provider = matches!(info.openness, Openness::Provider(_));
-    let found = app
-        .db()
-        .read(move |tx| {
-            let organization = if of_provider {
-                principals::provider(tx)?
-            } else {
-                match &slug {
-                    Some(slug) => principals::organization_by_slug(tx, slug)?,
-                    None => None,
-                }
-            };
-            let Some(organization) = organization else { return Ok(None) };
-            let membership = match account {
-                Some(account) => principals::membership(tx, organization.id, account)?,
-                None => None,
-            };
-            Ok::<_, Problem>(Some((organization, membership)))
-        })
-        .await?;
-    let (organization, membership) = found.ok_or_else(hidden)?;
+    let found = look_up(app, slug, of_provider, visit_of(info, principal, ctx)).await?;
+    let (organization, membership, refusal) = found.ok_or_else(hidden)?;
     if organization.state == OrganizationState::Closed {
         return Err(hidden());
     }
@@ -290,6 +274,10 @@ async fn check_access(
     let of_operator = matches!(principal.credential, Credential::Operator);
     if role.is_none() && !of_token && !of_operator {
         return Err(hidden());
+    }
+    // After it is clear that the caller belongs here: a stranger learns nothing of an organization's networks.
+    if let Some(refusal) = refusal {
+        return Err(refusal);
     }
     if let Some(permission) = permission
         && !may(role, Some(principal), &organization, permission)
@@ -332,6 +320,54 @@ fn referer_path(app: &App, headers: &HeaderMap) -> String {
         .filter(|path| path.starts_with('/'))
         .unwrap_or("/")
         .to_owned()
+}
+
+type Found = (principals::Organization, Option<principals::Membership>, Option<Problem>);
+
+/// The organization that a request is about, what the caller is in it, and whether it takes them from where they are.
+async fn look_up(
+    app: &App,
+    slug: Option<String>,
+    of_provider: bool,
+    mut visit: Visit,
+) -> Result<Option<Found>, Problem> {
+    let authenticate = app.authenticate().clone();
+    app.db()
+        .read(move |tx| {
+            let organization = match (&slug, of_provider) {
+                (_, true) => principals::provider(tx)?,
+                (Some(slug), false) => principals::organization_by_slug(tx, slug)?,
+                (None, false) => None,
+            };
+            let Some(organization) = organization else { return Ok(None) };
+            let membership = match visit.principal.account {
+                Some(account) => principals::membership(tx, organization.id, account)?,
+                None => None,
+            };
+            visit.organization = Some(organization.id);
+            let refusal = authenticate.admits(tx, &visit)?;
+            Ok::<_, Problem>(Some((organization, membership, refusal)))
+        })
+        .await
+}
+
+fn visit_of(info: &RouteInfo, principal: &Principal, ctx: &Ctx) -> Visit {
+    Visit {
+        principal: principal.clone(),
+        organization: None,
+        ip: ctx.origin.ip,
+        now: ctx.now,
+        action: info.action,
+    }
+}
+
+/// Asks about a page of one's own account.
+async fn admitted(app: &App, info: &RouteInfo, principal: &Principal, ctx: &Ctx) -> Result<(), Problem> {
+    let (visit, authenticate) = (visit_of(info, principal, ctx), app.authenticate().clone());
+    match app.db().read(move |tx| authenticate.admits(tx, &visit)).await? {
+        Some(refusal) => Err(refusal),
+        None => Ok(()),
+    }
 }
 
 async fn is_staff(app: &App, principal: Option<&Principal>) -> Result<bool, Problem> {

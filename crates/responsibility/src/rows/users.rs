@@ -165,17 +165,14 @@ pub(super) const ROWS: &[Row] = &[
         area: AREA,
         title: "Decide how your people sign in",
         duty: "Choose the sign-in rules that fit your people and your needs, rather than inherit a default.",
-        halves: Halves::Customer(
-            Half::new(
-                Control::NotBuilt { planned: "named policies per group, with a dry run and an explanation for each person" },
-                Wording {
-                    control: "Keeps named policies with rules per group, shows who would be locked out before a change, and explains why somebody is asked for more.",
-                    met_when: "each account is under a policy that an administrator decided on in the last 12 months",
-                    break_hint: "leave the default untouched",
-                },
-            )
-            .waits_for("USR-P1"),
-        ),
+        halves: Halves::Customer(Half::new(
+            Control::Built { page: Page("/o/{organization}/policies"), not_yet: None },
+            Wording {
+                control: "Keeps named policies with rules per group, shows who would be locked out before a change, and explains why somebody is asked for more.",
+                met_when: "each account is under a policy that an administrator decided on in the last 12 months",
+                break_hint: "leave the default untouched",
+            },
+        )),
     },
     Row {
         id: "USR-C5",

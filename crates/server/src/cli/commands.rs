@@ -8,6 +8,7 @@ use super::{CliError, Client, Target, block_on, output};
 mod audit;
 mod operator;
 mod people;
+mod policies;
 
 #[derive(Subcommand)]
 pub enum Act {
@@ -19,6 +20,12 @@ pub enum Act {
     People(people::People),
     /// Domains: add, list, check, remove
     Domain(Domain),
+    /// Sign-in policies: list, change, try, roll out, explain, undo
+    Policy(policies::Policy),
+    /// Break-glass: sealed codes of owners for the day when nobody gets in
+    BreakGlass(policies::BreakGlass),
+    /// Make the list of known passwords of the setting breached_passwords
+    BreachedPasswords(policies::BreachedPasswords),
     /// API tokens: create, list, revoke
     Token(Token),
     /// The audit log: list, export
@@ -44,6 +51,9 @@ impl Act {
             Self::Account(command) => command.run(),
             Self::People(command) => command.run(),
             Self::Domain(command) => command.run(),
+            Self::Policy(command) => command.run(),
+            Self::BreakGlass(command) => command.run(),
+            Self::BreachedPasswords(command) => command.run(),
             Self::Token(command) => command.run(),
             Self::Audit(command) => command.run(),
             Self::Matrix(command) => command.run(),

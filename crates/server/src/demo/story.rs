@@ -225,8 +225,11 @@ impl Teller<'_> {
     async fn decide(&self, company: &Company, rules: Rules) -> Result<(), DemoError> {
         let ctx = self.ctx_of(company.owner.id, 0);
         let (at, id, by) = (ctx.clone(), company.id, company.owner.name.clone());
-        let decided =
-            self.app.db().write(&ctx, move |tx| policies::decide(&at, tx, id, &by, None, rules)).await?;
+        let decided = self
+            .app
+            .db()
+            .write(&ctx, move |tx| policies::decide(&at, tx, id, &by, None, rules.clone()))
+            .await?;
         match decided.value {
             Decided::Done(_) => Ok(()),
             other => Err(broken(format!("policy of {}: {other:?}", company.name))),

@@ -169,7 +169,11 @@ pub(super) async fn make(
         Creation::Beyond(scope) => {
             Err(field("scopes", format!("you do not hold `{}` here yourself", scope.as_str())))
         }
-        Creation::Lifetime => Err(field("expires_in_days", "a token lives 1 to 365 days".to_owned())),
+        Creation::Lifetime { max_days } => {
+            Err(field("expires_in_days", format!("a token lives 1 to {max_days} days here")))
+        }
+        Creation::NotAllowed => Err(Problem::forbidden("a policy that allows API tokens")
+            .cure("ask an admin to allow API tokens in the policy that you are under")),
         Creation::TooMany => {
             Err(Problem::conflict("this organization has too many live tokens").cure("revoke some"))
         }

@@ -19,7 +19,8 @@ platform::statements! {
          where organization_id = $1 and id = $2 and revoked_at is null and expires_at > $3";
     /// Across organizations: the token alone says which one it is of.
     pub(super) BY_HASH: Platform =
-        "select t.id, t.organization_id, t.name, t.scopes, t.last_used_at, t.created_by, m.role, m.state, a.state
+        "select t.id, t.organization_id, t.name, t.scopes, t.last_used_at, t.created_by, m.role, m.state, a.state,
+           t.created_at
          from api_tokens t
          join organizations o on o.id = t.organization_id and o.state = 'active'
          left join memberships m on m.organization_id = t.organization_id and m.account_id = t.created_by

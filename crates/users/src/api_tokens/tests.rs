@@ -36,7 +36,8 @@ async fn create(
         Creation::Done { secret, .. } => Ok(secret),
         Creation::NoScopes => Err("no scopes"),
         Creation::Beyond(_) => Err("beyond"),
-        Creation::Lifetime => Err("lifetime"),
+        Creation::Lifetime { .. } => Err("lifetime"),
+        Creation::NotAllowed => Err("not allowed"),
         Creation::TooMany => Err("too many"),
     }
 }

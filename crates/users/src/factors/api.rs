@@ -133,7 +133,7 @@ pub(crate) struct PasskeyView {
 }
 
 async fn show(State(app): State<App>, access: Access) -> web::Result {
-    let (account, session) = (access.account()?, current(&access));
+    let (account, session, now) = (access.account()?, current(&access), access.ctx.now);
     let (state, required, standing) = app
         .db()
         .read(move |tx| {
@@ -142,7 +142,7 @@ async fn show(State(app): State<App>, access: Access) -> web::Result {
                 Some(session) => sessions::standing(tx, account, session)?,
                 None => None,
             };
-            let required = crate::policies::required_level(tx, &person)?;
+            let required = crate::policies::required_level(tx, &person, now)?;
             Ok::<_, Problem>((super::state(tx, account)?, required, standing))
         })
         .await?;
@@ -321,7 +321,7 @@ pub(crate) async fn of_member(
     access: &Access,
     account: AccountId,
 ) -> Result<Option<(Level, super::State, Level)>, Problem> {
-    let (organization, makes) = (access.organization_id()?, passkeys::makes(app));
+    let (organization, makes, now) = (access.organization_id()?, passkeys::makes(app), access.ctx.now);
     app.db()
         .read(move |tx| {
             let member = principals::membership(tx, organization, account)?;
@@ -331,7 +331,7 @@ pub(crate) async fn of_member(
                 return Ok(None);
             }
             let state = super::state(tx, account)?;
-            let required = crate::policies::required_level(tx, &person)?;
+            let required = crate::policies::required_level(tx, &person, now)?;
             Ok(Some((state.reachable(&makes), state, required)))
         })
         .await

@@ -88,7 +88,7 @@ impl FactorsPage {
 }
 
 async fn show(State(app): State<App>, access: Access) -> web::Result {
-    let (account, session) = (access.account()?, current(&access));
+    let (account, session, now) = (access.account()?, current(&access), access.ctx.now);
     let (state, required, standing) = app
         .db()
         .read(move |tx| {
@@ -97,7 +97,7 @@ async fn show(State(app): State<App>, access: Access) -> web::Result {
                 Some(session) => crate::sessions::standing(tx, account, session)?,
                 None => None,
             };
-            let required = crate::policies::required_level(tx, &person)?;
+            let required = crate::policies::required_level(tx, &person, now)?;
             Ok::<_, Problem>((super::state(tx, account)?, required, standing))
         })
         .await?;

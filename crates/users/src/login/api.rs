@@ -90,6 +90,7 @@ async fn create(State(app): State<App>, access: Access, Json(body): Json<Credent
         )
         .detail("the address or the password is wrong, or the account cannot sign in")
         .cure("check both, or set a new password with `/recover`")),
+        Outcome::Barred(barred) => Err(barred.problem(access.ctx.origin.ip)),
         Outcome::Throttled { wait } => {
             Err(Problem::too_many(wait.as_secs()).cure("wait, or set a new password with `/recover`"))
         }

@@ -115,6 +115,7 @@ async fn sign_in(State(app): State<App>, access: Access, Form(form): Form<SignIn
         Outcome::Wrong => {
             (StatusCode::UNPROCESSABLE_ENTITY, "This address and password do not fit together.".to_owned())
         }
+        Outcome::Barred(barred) => (StatusCode::FORBIDDEN, barred.sentence()),
         Outcome::Throttled { wait } => (
             StatusCode::TOO_MANY_REQUESTS,
             format!("Too many tries. Wait {} minutes, or set a new password.", wait.as_secs().div_ceil(60)),

@@ -6,11 +6,20 @@ use platform::time::{DAY, HOUR};
 use serde_json::{Value, json};
 use testkit::{Kit, both_with};
 
-use super::evidence::PASSWORD_POLICY;
+use super::evidence::{DECIDED, PASSWORD_POLICY};
 use super::{MIN_LENGTH_RECOMMENDED, Rules};
 use crate::kit::{believed, real_sign_in, sign_up};
 
+mod assigned;
+mod enforced;
+mod networks;
+mod resolve;
+mod rollout;
+
 const PATH: &str = "/api/v1/organizations/harbor/policy";
+
+const ALL: &str = "/api/v1/organizations/harbor/policies";
+const TRY: &str = "/api/v1/organizations/harbor/policies/dry-run";
 
 fn rules(length: u16, hours: u32) -> Value {
     let rules = Rules { password_min_length: length, session_absolute_hours: hours, ..Rules::RECOMMENDED };
@@ -20,6 +29,40 @@ fn rules(length: u16, hours: u32) -> Value {
 async fn verdict(kit: &Kit) -> Verdict {
     let (id, now) = (kit.organization("harbor").await, kit.now());
     kit.app.db().read(move |tx| (PASSWORD_POLICY.evaluate)(tx, id, now)).await.unwrap().state
+}
+
+async fn decided(kit: &Kit) -> (Verdict, String) {
+    let (id, now) = (kit.organization("harbor").await, kit.now());
+    let finding = kit.app.db().read(move |tx| (DECIDED.evaluate)(tx, id, now)).await.unwrap();
+    (finding.state, finding.reason)
+}
+
+#[tokio::test]
+async fn usr_c4_breaks_with_the_untouched_default_and_with_a_year() {
+    both_with(
+        async |kit| {
+            let mut admin = kit.as_role("harbor", Role::Admin).await;
+            kit.member("harbor", "ann@harbor.example", Role::Member).await;
+            let (state, reason) = decided(kit).await;
+            assert_eq!(state, Verdict::NotMet, "the untouched default");
+            assert!(reason.starts_with("2 of 2 people"), "{reason}");
+            admin.put(PATH, rules(15, 720)).await.expect(200);
+            assert_eq!(decided(kit).await.0, Verdict::Met);
+            kit.advance(DAY * 300);
+            let body = json!({"name": "Admins", "rules": rules(16, 24), "accounts": ["ann@harbor.example"]});
+            admin.post(ALL, body).await.expect(201);
+            kit.advance(DAY * 64);
+            assert_eq!(decided(kit).await.0, Verdict::Met);
+            kit.advance(DAY * 2);
+            let (state, reason) = decided(kit).await;
+            assert_eq!(state, Verdict::NotMet, "ann is covered, the admin's default is a year old");
+            assert!(reason.contains("Default"), "{reason}");
+            admin.put(PATH, rules(15, 720)).await.expect(200);
+            assert_eq!(decided(kit).await.0, Verdict::Met, "decided again");
+        },
+        believed,
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -85,7 +128,11 @@ async fn a_shorter_session_ends_running_ones_as_the_dry_run_said() {
                 kit.advance(HOUR * 10);
                 mara.get("/account").await.expect(200);
             }
-            let counted = mara.post(&format!("{PATH}/dry-run"), rules(15, 24)).await.expect(200).json();
+            let counted = mara
+                .post(TRY, json!({"policy": "default", "change": {"rules": rules(15, 24)}}))
+                .await
+                .expect(200)
+                .json();
             assert_eq!(counted["sessions_ending"], 1);
             // Signed in days ago: it takes a proof again.
             mara.put(PATH, rules(15, 24)).await.expect(403);
@@ -101,7 +148,6 @@ async fn a_shorter_session_ends_running_ones_as_the_dry_run_said() {
             again.get("/account").await.expect(200);
             kit.advance(HOUR * 14);
             again.get("/account").await.expect(303);
-            let _ = DAY;
         },
         real_sign_in,
     )
@@ -118,7 +164,7 @@ async fn the_strictest_of_two_organizations_wins_and_neither_is_told_of_the_othe
             harbor.put(PATH, rules(20, 720)).await.expect(200);
             let mut meridian = kit.owner_of("meridian").await;
             meridian.put("/api/v1/organizations/meridian/policy", rules(16, 8)).await.expect(200);
-            let told = harbor.get(&format!("{PATH}/explain?account={account}")).await.expect(200).json();
+            let told = harbor.get(&format!("{ALL}/explain?account={account}")).await.expect(200).json();
             assert_eq!(told["rules"]["password_min_length"], 20);
             assert_eq!(told["rules"]["session_absolute_hours"], 8);
             assert!(!told.to_string().contains("Meridian"), "{told}");

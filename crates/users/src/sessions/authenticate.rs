@@ -7,8 +7,9 @@ use axum::http::request::Parts;
 use futures_util::future::BoxFuture;
 use platform::App;
 use platform::ctx::Actor;
+use platform::db::{DbError, ReadTx};
 use platform::ids::Id;
-use platform::web::access::{Credential, Proof};
+use platform::web::access::{Credential, Proof, Visit};
 use platform::web::browser::{SESSION_COOKIE, cookie};
 use platform::web::{Authenticate, Principal, Problem};
 
@@ -36,6 +37,10 @@ impl Authenticate for Sessions {
                 None => Ok(None),
             }
         })
+    }
+
+    fn admits(&self, tx: &mut ReadTx, visit: &Visit) -> Result<Option<Problem>, DbError> {
+        crate::policies::admit::admits(tx, visit)
     }
 }
 
@@ -74,8 +79,8 @@ async fn by_session(app: &App, value: &str) -> Result<Option<Principal>, Problem
         return Ok(None);
     };
     if live.seen_due {
-        let (id, idle) = (live.id, live.idle);
-        if let Err(error) = app.db().housekeeping(move |tx| super::touch(tx, id, idle, now)).await {
+        let used = live.clone();
+        if let Err(error) = app.db().housekeeping(move |tx| super::touch(tx, &used, now)).await {
             tracing::warn!(%error, "cannot note the use of a session");
         }
     }

@@ -7,12 +7,11 @@ platform::statements! {
          values ($1, $2, $3, $4, $5, $6, $7, $7, $8, $9, $10, $11, $12, $7, $13, $14)";
     pub(super) LIVE: Platform =
         "select s.id, s.account_id, a.name, a.email, a.state, s.last_seen_at, s.idle_us,
-           s.auth_time + s.step_up_us, s.restricted
+           s.auth_time + s.step_up_us, s.restricted, s.created_at, s.expires_at, s.level, s.auth_time
          from sessions s join accounts a on a.id = s.account_id
          where s.token_hash = $1 and s.revoked_at is null and s.idle_expires_at > $2 and s.expires_at > $2";
     pub(super) TOUCH: Housekeeping =
-        "update sessions set last_seen_at = $2,
-           idle_expires_at = case when $3 < expires_at then $3 else expires_at end
+        "update sessions set last_seen_at = $2, idle_expires_at = $3, expires_at = $4, idle_us = $5, restricted = $6
          where id = $1 and revoked_at is null";
     pub(super) LIST: Platform =
         "select id, method, network, user_agent, created_at, last_seen_at, expires_at, amr, level, auth_time

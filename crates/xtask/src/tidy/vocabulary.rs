@@ -44,6 +44,11 @@ const EXTRA: &[(&str, &str)] = &[
         "a pure reader of files with its own tests and fuzzer, and a plan apart from doing it",
     ),
     ("crates/users/src/people/export.rs", "the list as a file, streamed, shares nothing with the page"),
+    ("crates/users/src/break_glass/code.rs", "the sealed code, a pure type that is read from paper"),
+    (
+        "crates/users/src/policies/",
+        "a pure core (networks, rules, resolution) with deciding, trying, rolling out, explaining and admitting apart",
+    ),
     (
         "crates/users/src/sessions/authenticate.rs",
         "implements the one inverted import, platform::web::Authenticate",

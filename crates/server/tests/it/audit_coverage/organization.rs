@@ -170,20 +170,112 @@ async fn policies(story: &mut Story<'_>, owner: &mut Client) {
     }
     let done = owner.post(&format!("{path}/undo"), json!({})).await;
     story.did("policy.undo", done).await;
-    let rules = owner.get(&path).await.expect(200).json();
-    let text = |name: &str| rules["rules"][name].to_string();
-    let texts =
-        ["password_min_score", "password_reuse_history", "session_idle_minutes", "session_absolute_hours"];
-    let mut fields: Vec<(&str, String)> = texts.iter().map(|name| (*name, text(name))).collect();
-    fields.push(("password_min_length", "18".to_owned()));
-    fields.push(("version", rules["version"].to_string()));
+    let rules = owner.get(&path).await.expect(200).json()["rules"].clone();
+
+    let all = format!("{API}/policies");
+    let made = owner.post(&all, json!({ "name": "Crew", "rules": rules })).await;
+    let crew = format!("{all}/{}", id(&story.did("policy.create", made).await));
+    let done = owner.put(&crew, json!({ "name": "Deck crew", "rules": rules })).await;
+    story.did("policy.change", done).await;
+    let done = owner.post(&format!("{crew}/undo"), json!({})).await;
+    story.did("policy.undo_one", done).await;
+    for cancelled_by in ["policy.rollout_cancel", "policy.rollout_cancel_form"] {
+        let at = story.kit.now().plus(platform::time::DAY).rfc3339();
+        let body = json!({ "rules": rules, "stages": [{ "at": at, "percent": 100 }] });
+        let planned = owner.post(&format!("{crew}/rollouts"), body).await;
+        let rollout = id(&story.did("policy.roll_out", planned).await);
+        story.kit.settle().await;
+        story.aside().await;
+        let done = if cancelled_by == "policy.rollout_cancel" {
+            owner.post(&format!("{API}/policy-rollouts/{rollout}/cancel"), json!({})).await
+        } else {
+            owner.get(&format!("{PAGES}/policies")).await.expect(200);
+            owner.submit(&format!("{PAGES}/policy-rollouts/{rollout}/cancel"), &[]).await
+        };
+        story.did(cancelled_by, done).await;
+    }
+    let done = owner.delete(&crew).await;
+    story.did("policy.delete", done).await;
+    policy_pages(story, owner, &rules).await;
+    break_glass(story, owner).await;
+}
+
+async fn policy_pages(story: &mut Story<'_>, owner: &mut Client, rules: &Value) {
+    let texts = [
+        "password_min_length",
+        "password_min_score",
+        "password_reuse_history",
+        "session_idle_minutes",
+        "session_absolute_hours",
+        "step_up_minutes",
+        "api_token_max_days",
+    ];
+    let mut fields: Vec<(&str, String)> = texts.iter().map(|name| (*name, rules[name].to_string())).collect();
+    fields.push(("name", "Shore".to_owned()));
+    fields.push(("api_tokens", "on".to_owned()));
     fields.push(("confirmed", "yes".to_owned()));
     let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    owner.get(&format!("{PAGES}/policies")).await.expect(200);
-    let done = owner.submit(&format!("{PAGES}/policies"), &fields).await;
+    let new = format!("{PAGES}/policies/new");
+    owner.get(&new).await.expect(200);
+    let done = owner.submit(&new, &fields).await;
+    story.did("policy.create_form", done).await;
+    let all = owner.get(&format!("{API}/policies")).await.expect(200).json();
+    let all = all["items"].as_array().expect("policies");
+    let shore = all.iter().find(|one| one["name"] == "Shore").expect("the policy of the form");
+    let page = format!("{PAGES}/policies/{}", shore["id"].as_str().expect("an id"));
+    let done = owner.submit(&page, &fields).await;
     story.did("policy.decide_page", done).await;
-    let done = owner.submit(&format!("{PAGES}/policies/undo"), &[]).await;
+    let done = owner.submit(&format!("{page}/undo"), &[]).await;
     story.did("policy.undo_page", done).await;
+    let done = owner.submit(&format!("{page}/delete"), &[("confirm", "Shore")]).await;
+    story.did("policy.delete_form", done).await;
+}
+
+async fn break_glass(story: &mut Story<'_>, owner: &mut Client) {
+    let base = format!("{API}/break-glass");
+    let mut code = String::new();
+    for _ in 0..2 {
+        let made = owner.post(&format!("{base}/code"), json!({})).await;
+        let made = story.did("break_glass.seal", made).await.json();
+        code = made["code"].as_str().expect("a code").to_owned();
+    }
+    let knock = json!({
+        "organization": "harbor",
+        "email": "owner@harbor.example",
+        "code": code,
+        "reason": "nobody gets in any more",
+    });
+    let mut locked_out = story.kit.nobody();
+    let asked = locked_out.post("/api/v1/break-glass", knock).await;
+    story.did("break_glass.knock", asked).await;
+    let done = owner.post(&format!("{base}/end"), json!({})).await;
+    story.did("break_glass.end", done).await;
+    let made = owner.post(&format!("{base}/code"), json!({})).await.expect(201).json();
+    story.aside().await;
+    let fields = [
+        ("organization", "harbor"),
+        ("email", "owner@harbor.example"),
+        ("code", made["code"].as_str().expect("a code")),
+        ("reason", "nobody gets in any more"),
+        ("hours", "2"),
+    ];
+    locked_out.get("/break-glass").await.expect(200);
+    let asked = locked_out.submit("/break-glass", &fields).await;
+    story.did("break_glass.knock_form", asked).await;
+    let page = format!("{PAGES}/break-glass");
+    owner.get(&page).await.expect(200);
+    let done = owner.submit(&format!("{page}/end"), &[]).await;
+    story.did("break_glass.end_form", done).await;
+    let made = owner.submit(&format!("{page}/code"), &[]).await;
+    story.did("break_glass.seal_form", made).await;
+    let done = owner.submit(&format!("{page}/unseal"), &[]).await;
+    story.did("break_glass.unseal_form", done).await;
+    owner.post(&format!("{base}/code"), json!({})).await.expect(201);
+    story.aside().await;
+    let done = owner.delete(&format!("{base}/code")).await;
+    story.did("break_glass.unseal", done).await;
+    story.kit.settle().await;
+    story.aside().await;
 }
 
 /// Publishes the record that a domain asks for.

@@ -1,0 +1,343 @@
+//! Deciding a policy in the console: typed, tried, then put in force at once or rolled out in stages.
+
+use askama::Template;
+use axum::extract::State;
+use axum::http::StatusCode;
+use platform::access::Permission;
+use platform::db::ReadTx;
+use platform::ids::OrganizationId;
+use platform::time::{DAY, HOUR};
+use platform::web::extract::{Form, Path, Query};
+use platform::web::routes::{self, Routes};
+use platform::web::ui::{Choice, DryRun as DryRunBox, FieldErrors, Shell, Tone};
+use platform::web::{self, Access, Problem, browser};
+use platform::{App, Ctx};
+use serde::Deserialize;
+
+use super::super::api::views::{self, PolicyView};
+use super::super::api::{done, name_of, policy_of};
+use super::super::decide::{self, OUTSIDE_NAME, Place, Target};
+use super::super::dry_run::{self, Touched, Wanted};
+use super::super::rollout::{self, Planned};
+use super::super::{AppliesTo, PolicyId, Rules};
+use super::fields::{PolicyForm, SocialChoice, scores, social_choices};
+use super::{MANAGE, READ, dry_run_box, part, shell};
+use crate::factors::Level;
+
+/// People of a dry run on one page.
+const PEOPLE: usize = 100;
+
+pub(super) fn routes() -> Routes {
+    const NEW: &str = "/o/{organization}/policies/new";
+    const ONE: &str = "/o/{organization}/policies/{policy}";
+    Routes::new()
+        .add(routes::get(NEW, "policy.create_page", MANAGE, new_page))
+        .add(routes::post(NEW, "policy.create_form", MANAGE, create).recent().records("policy."))
+        .add(routes::get(ONE, "policy.show_page", READ, show))
+        .add(routes::post(ONE, "policy.decide_page", MANAGE, submit).recent().records("policy."))
+}
+
+#[derive(Template)]
+#[template(path = "policies/form.html")]
+struct FormPage {
+    shell: Shell,
+    slug: String,
+    title: String,
+    sub: String,
+    action: String,
+    form: PolicyForm,
+    named: bool,
+    factors: Vec<Choice>,
+    social: Vec<SocialChoice>,
+    scores: Vec<Choice>,
+    whens: Vec<Choice>,
+    errors: FieldErrors,
+    /// Set once the form was tried: confirms below.
+    tried: Option<DryRunBox>,
+    people: Vec<Touched>,
+    more: String,
+    may_manage: bool,
+    may_roll_out: bool,
+    /// Empty where there is nothing to undo or delete.
+    undo: String,
+    delete: String,
+    your_ip: String,
+    view: Option<PolicyView>,
+}
+
+/// What a page shows besides the form itself.
+#[derive(Default)]
+struct Tried {
+    errors: FieldErrors,
+    run: Option<DryRunBox>,
+    people: Vec<Touched>,
+    more: String,
+}
+
+fn page(
+    app: &App,
+    access: &Access,
+    view: Option<PolicyView>,
+    mut form: PolicyForm,
+    tried: Tried,
+) -> Result<FormPage, Problem> {
+    let slug = access.organization()?.slug.clone();
+    let base = format!("/o/{slug}/policies");
+    let named = form.applies_to == AppliesTo::Named.as_str();
+    let (title, sub) = match (&view, form.applies_to.as_str()) {
+        (Some(view), _) => (view.name.clone(), super::for_whom(view)),
+        (None, "outside") => {
+            (OUTSIDE_NAME.to_owned(), "for everybody with an address outside your domains".to_owned())
+        }
+        (None, _) => ("New policy".to_owned(), "for groups and chosen people".to_owned()),
+    };
+    let here = view.as_ref().map(|view| format!("{base}/{}", part(view)));
+    let chosen_when = if form.when.is_empty() { "now".to_owned() } else { form.when.clone() };
+    if form.first_on.is_empty() {
+        let day = |days: u32| access.ctx.now.plus(DAY * days + HOUR).rfc3339()[..10].to_owned();
+        form.first_on = day(7);
+        form.everybody_on = day(21);
+        form.first_percent = "10".to_owned();
+    }
+    let kind = view.as_ref().map(|view| view.applies_to);
+    Ok(FormPage {
+        shell: shell(app, access, &title),
+        factors: Level::ALL.map(|level| Choice::new(level.as_str(), level.words(), &form.factor)).to_vec(),
+        social: social_choices(&form),
+        scores: scores(&form.password_min_score),
+        whens: vec![
+            Choice::new("now", "Now", &chosen_when).hint("Running sessions that are too long end at once."),
+            Choice::new("later", "In stages", &chosen_when)
+                .hint("People of whom something will be asked are told by mail today, with their day."),
+        ],
+        action: here.clone().unwrap_or_else(|| format!("{base}/new")),
+        may_manage: access.may(Permission::PoliciesManage),
+        may_roll_out: view.as_ref().is_some_and(|view| view.version > 0),
+        undo: match (&view, &here) {
+            (Some(view), Some(here)) if view.version > 1 => format!("{here}/undo"),
+            _ => String::new(),
+        },
+        delete: match (kind, &here) {
+            (Some(AppliesTo::Named | AppliesTo::Outside), Some(here)) => format!("{here}/delete"),
+            _ => String::new(),
+        },
+        your_ip: access.ctx.origin.ip.map(|ip| ip.to_string()).unwrap_or_default(),
+        errors: tried.errors,
+        tried: tried.run,
+        people: tried.people,
+        more: tried.more,
+        title,
+        sub,
+        slug,
+        named,
+        form,
+        view,
+    })
+}
+
+#[derive(Deserialize)]
+struct For {
+    #[serde(default, rename = "for")]
+    whom: String,
+}
+
+async fn new_page(State(app): State<App>, access: Access, Query(query): Query<For>) -> web::Result {
+    let outside = query.whom == "outside";
+    let id = access.organization_id()?;
+    let default = app
+        .db()
+        .read(move |tx| views::one(tx, id, super::super::default_id(id)))
+        .await?
+        .ok_or_else(|| Problem::not_found("policy"))?;
+    let applies_to = if outside { AppliesTo::Outside } else { AppliesTo::Named };
+    let form = PolicyForm {
+        name: if outside { OUTSIDE_NAME.to_owned() } else { String::new() },
+        applies_to: applies_to.as_str().to_owned(),
+        version: String::new(),
+        ..PolicyForm::of(&default)
+    };
+    web::html(&page(&app, &access, None, form, Tried::default())?)
+}
+
+async fn look_up(app: &App, access: &Access, policy: String) -> Result<PolicyView, Problem> {
+    let id = access.organization_id()?;
+    app.db()
+        .read(move |tx| {
+            let policy = policy_of(tx, id, &policy)?;
+            views::one(tx, id, policy)?
+                .filter(|view| !view.deleted)
+                .ok_or_else(|| Problem::not_found("policy"))
+        })
+        .await
+}
+
+async fn show(
+    State(app): State<App>,
+    access: Access,
+    Path((_, policy)): Path<(String, String)>,
+) -> web::Result {
+    let view = look_up(&app, &access, policy).await?;
+    let form = PolicyForm::of(&view);
+    web::html(&page(&app, &access, Some(view), form, Tried::default())?)
+}
+
+/// Complaints of a problem by field, for the form.
+fn complaints(problem: &Problem) -> FieldErrors {
+    let mut errors = FieldErrors::default();
+    for wrong in &problem.errors {
+        let field = wrong.pointer.trim_start_matches('/').split('/').next().unwrap_or_default();
+        errors.add(field, wrong.detail.clone());
+    }
+    if errors.is_empty() {
+        errors.add("", problem.detail.clone());
+    }
+    errors
+}
+
+fn mendable(problem: &Problem) -> bool {
+    [StatusCode::UNPROCESSABLE_ENTITY, StatusCode::CONFLICT].contains(&problem.status)
+}
+
+async fn create(State(app): State<App>, access: Access, Form(mut form): Form<PolicyForm>) -> web::Result {
+    // The default and directories have no page of this kind.
+    if form.applies_to != AppliesTo::Outside.as_str() {
+        form.applies_to = AppliesTo::Named.as_str().to_owned();
+    }
+    decide_or_try(&app, &access, None, form).await
+}
+
+async fn submit(
+    State(app): State<App>,
+    access: Access,
+    Path((_, policy)): Path<(String, String)>,
+    Form(mut form): Form<PolicyForm>,
+) -> web::Result {
+    let view = look_up(&app, &access, policy).await?;
+    form.applies_to = view.applies_to.as_str().to_owned();
+    if view.applies_to == AppliesTo::Default {
+        form.name.clone_from(&view.name);
+    }
+    decide_or_try(&app, &access, Some(view), form).await
+}
+
+async fn decide_or_try(
+    app: &App,
+    access: &Access,
+    view: Option<PolicyView>,
+    form: PolicyForm,
+) -> web::Result {
+    let mut errors = FieldErrors::default();
+    let before = view.as_ref().map_or(Rules::RECOMMENDED, |view| view.rules.clone());
+    let outcome = match form.read(&before, &mut errors) {
+        None => Err(Tried { errors, ..Tried::default() }),
+        Some(rules) if form.confirmed.is_empty() || !form.after.is_empty() => {
+            match try_it(app, access, view.as_ref(), &form, &rules).await {
+                Ok(tried) => Ok(Err(tried)),
+                Err(problem) if mendable(&problem) => {
+                    Err(Tried { errors: complaints(&problem), ..Tried::default() })
+                }
+                Err(problem) => return Err(problem),
+            }
+        }
+        Some(rules) => match put(app, access, view.as_ref(), &form, &rules).await {
+            Ok(words) => Ok(Ok(words)),
+            Err(problem) if mendable(&problem) => {
+                Err(Tried { errors: complaints(&problem), ..Tried::default() })
+            }
+            Err(problem) => return Err(problem),
+        },
+    };
+    let back = format!("/o/{}/policies", access.organization()?.slug);
+    match outcome {
+        Ok(Ok(words)) => browser::see_other_with(&back, Tone::Good, words),
+        Ok(Err(tried)) => web::html(&page(app, access, view, form, tried)?),
+        Err(wrong) => {
+            web::html_with(StatusCode::UNPROCESSABLE_ENTITY, &page(app, access, view, form, wrong)?)
+        }
+    }
+}
+
+fn target_of(view: Option<&PolicyView>, form: &PolicyForm) -> Target {
+    match view {
+        Some(view) => Target::Existing(view.id),
+        None => Target::New(AppliesTo::parse(&form.applies_to).unwrap_or(AppliesTo::Named)),
+    }
+}
+
+async fn try_it(
+    app: &App,
+    access: &Access,
+    view: Option<&PolicyView>,
+    form: &PolicyForm,
+    rules: &Rules,
+) -> Result<Tried, Problem> {
+    let (id, ctx) = (access.organization_id()?, access.ctx.clone());
+    let (form, rules, policy) = (form.clone(), rules.clone(), view.map(|view| view.id));
+    app.db().read(move |tx| count(&ctx, tx, id, policy, &form, &rules)).await
+}
+
+fn count(
+    ctx: &Ctx,
+    tx: &mut ReadTx,
+    organization: OrganizationId,
+    policy: Option<PolicyId>,
+    form: &PolicyForm,
+    rules: &Rules,
+) -> Result<Tried, Problem> {
+    let content = form.content(tx, organization, rules)?;
+    let place = match policy {
+        Some(policy) => {
+            decide::find(tx, organization, policy)?.ok_or_else(|| Problem::not_found("policy"))?
+        }
+        None => {
+            let applies_to = AppliesTo::parse(&form.applies_to).unwrap_or(AppliesTo::Named);
+            Place { id: ctx.id(), applies_to, version: 0, deleted: false }
+        }
+    };
+    let wrong = decide::check(place.applies_to, &content);
+    if !wrong.is_empty() {
+        return Err(done(decide::Decided::Refused(wrong)).err().unwrap_or_else(Problem::internal));
+    }
+    let wanted = Wanted { effect: None, after: form.after.clone(), limit: PEOPLE + 1 };
+    let (run, mut people) = dry_run::dry_run(ctx, tx, organization, &place, &content, &wanted)?;
+    let more = people.len() > PEOPLE;
+    people.truncate(PEOPLE);
+    let more = people.last().filter(|_| more).map(|last| last.email.clone()).unwrap_or_default();
+    Ok(Tried { errors: FieldErrors::default(), run: Some(dry_run_box(&run, &[])), people, more })
+}
+
+/// Puts the form in force, or plans its stages; gives what to say.
+async fn put(
+    app: &App,
+    access: &Access,
+    view: Option<&PolicyView>,
+    form: &PolicyForm,
+    rules: &Rules,
+) -> Result<&'static str, Problem> {
+    let (id, ctx, by) = (access.organization_id()?, access.ctx.clone(), name_of(access));
+    let (typed, rules, seen) = (form.clone(), rules.clone(), form.version.trim().parse().ok());
+    let target = target_of(view, form);
+    if let (Target::Existing(policy), "later") = (target, form.when.as_str()) {
+        let written = app
+            .db()
+            .write(&access.ctx, move |tx| {
+                let stages = typed.stages(tx, id)?;
+                Ok::<_, Problem>(rollout::plan(&ctx, tx, id, &by, policy, seen, &rules, &stages)?)
+            })
+            .await?;
+        return match written.value {
+            Planned::Done(_) => Ok("The roll-out is planned. People are told by mail."),
+            Planned::Refused(why) => Err(done(why).err().unwrap_or_else(Problem::internal)),
+        };
+    }
+    let written = app
+        .db()
+        .write(&access.ctx, move |tx| {
+            let content = typed.content(tx, id, &rules)?;
+            let seen = seen.filter(|_| matches!(target, Target::Existing(_)));
+            Ok::<_, Problem>(decide::decide_policy(&ctx, tx, id, &by, target, seen, &content)?)
+        })
+        .await?;
+    done(written.value)?;
+    Ok("The policy is in force.")
+}
