@@ -2,7 +2,7 @@
 # Installs what a command of this repository needs and is missing; does nothing when it is there.
 #   tools/provision.sh WHAT…
 # From Debian's packages (12 or newer): build chromium dns postgres node
-# Into .tools, from PyPI, npm and crates.io, versions pinned: smtp schemathesis sbom e2e cargo-deny cargo-fuzz
+# Into .tools, from PyPI, npm and crates.io, versions pinned: smtp schemathesis sbom authlib e2e openid cargo-deny cargo-fuzz
 # Into .tools, from the Go module proxy, where Go is there: pebble (an ACME authority; its tests skip themselves without)
 # Only looked at, never installed: rust-check
 set -euo pipefail
@@ -118,6 +118,18 @@ need_e2e() {
   echo "$digest" >"$folder/node_modules/.stamp"
 }
 
+# Other people's clients of the OpenID provider.
+need_openid() {
+  need_node
+  local folder="$ROOT/tests/openid" digest
+  digest=$(sha256sum "$folder/package.json" "$folder/package-lock.json" | sha256sum | cut -d' ' -f1)
+  stamp_is "$folder/node_modules" "$digest" && return
+  say "installing the clients of the OpenID provider"
+  (cd "$folder" && npm ci --no-audit --no-fund --loglevel=error >&2) ||
+    die "npm ci failed in tests/openid; check the network and the npm registry setting"
+  echo "$digest" >"$folder/node_modules/.stamp"
+}
+
 # A Python 3.9+ that can make virtual environments; Debian ships that part as a package of its own.
 find_python() {
   local python
@@ -178,7 +190,7 @@ need_pebble() {
   echo "$PEBBLE_VERSION" >"$TOOLS/bin/pebble.version"
 }
 
-[ $# -gt 0 ] || die "say what to provide: tools/provision.sh rust-check build chromium dns postgres smtp node e2e schemathesis sbom pebble cargo-deny cargo-fuzz"
+[ $# -gt 0 ] || die "say what to provide: tools/provision.sh rust-check build chromium dns postgres smtp node e2e openid authlib schemathesis sbom pebble cargo-deny cargo-fuzz"
 mkdir -p "$TOOLS"
 for what in "$@"; do
   case "$what" in
@@ -189,10 +201,11 @@ for what in "$@"; do
     postgres) need_postgres ;;
     node) need_node ;;
     e2e) need_e2e ;;
-    smtp | schemathesis | sbom) need_venv "$what" ;;
+    openid) need_openid ;;
+    smtp | schemathesis | sbom | authlib) need_venv "$what" ;;
     pebble) need_pebble ;;
     cargo-deny) need_cargo_tool cargo-deny "$CARGO_DENY_VERSION" ;;
     cargo-fuzz) need_cargo_tool cargo-fuzz "$CARGO_FUZZ_VERSION" ;;
-    *) die "nothing called \`$what\` to provide; known: rust-check build chromium dns postgres smtp node e2e schemathesis sbom pebble cargo-deny cargo-fuzz" ;;
+    *) die "nothing called \`$what\` to provide; known: rust-check build chromium dns postgres smtp node e2e openid authlib schemathesis sbom pebble cargo-deny cargo-fuzz" ;;
   esac
 done

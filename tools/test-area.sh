@@ -160,6 +160,13 @@ api() {
   node_tests tests/api/*.test.mjs
 }
 
+# Other people's OpenID clients sign in through the program, as products do.
+openid() {
+  tools/provision.sh openid authlib
+  build_fast
+  node_tests tests/openid/*.test.mjs
+}
+
 crate_tests() {
   local package
   package=$(sed -n 's/^name = "\(.*\)"/\1/p' "crates/$1/Cargo.toml" | head -n 1)
@@ -171,7 +178,7 @@ crate_tests() {
 filter=${1:-}
 case "$area" in
   fuzz-one) fuzz_one "$@" ;;
-  tidy | clippy | docs | rust | fuzz | deny | e2e | story | api) "$area" "$@" ;;
+  tidy | clippy | docs | rust | fuzz | deny | e2e | story | api | openid) "$area" "$@" ;;
   kill) kill_nine ;;
   *) crate_tests "$area" "$@" ;;
 esac

@@ -9,12 +9,13 @@ use crate::report::{Bound, Check, Figure, Row, ratio};
 use crate::round::{Subject, interleave, median};
 use crate::setup::Setup;
 
+mod client_tokens;
 mod footprint;
 mod kill;
 mod login;
 mod matrix;
 
-pub const ALL: [u32; 5] = [1, 12, 19, 21, 22];
+pub const ALL: [u32; 6] = [1, 2, 12, 19, 21, 22];
 
 /// A round of line 12: over two seconds for the peer.
 const ENTRIES: u64 = 40_000;
@@ -24,11 +25,12 @@ const BATCH: u64 = 256;
 pub fn measure(line: u32, setup: &Setup) -> Result<Vec<Row>> {
     match line {
         1 => Ok(vec![login::measure(setup, "1a", OWASP)?, login::measure(setup, "1b", KEYCLOAK)?]),
+        2 => Ok(vec![client_tokens::measure(setup)?]),
         12 => audit_append(setup),
         19 => matrix::measure(setup),
         21 => footprint::measure(setup),
         22 => kill::measure(setup),
-        other => Err(missing(&format!("no line `{other}` in this benchmark yet; known: 1 12 19 21 22"))),
+        other => Err(missing(&format!("no line `{other}` in this benchmark yet; known: 1 2 12 19 21 22"))),
     }
 }
 

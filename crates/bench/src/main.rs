@@ -124,6 +124,7 @@ impl Cost {
 #[derive(Subcommand)]
 enum Probe {
     Argon2(Cost),
+    Es256,
     Fdatasync {
         #[arg(long)]
         folder: PathBuf,
@@ -241,6 +242,7 @@ fn print_probe(lasting: Duration, probe: &Probe) -> Result<()> {
     }
     let figure = match probe {
         Probe::Argon2(cost) => probe::argon2(cost.get(), lasting),
+        Probe::Es256 => probe::es256(lasting),
         Probe::Fdatasync { folder } => probe::fdatasync(folder, lasting),
         Probe::SqliteTransactions { folder } => probe::sqlite_transactions(folder, lasting),
         Probe::SqliteRows { folder } => probe::sqlite_rows(folder, lasting),

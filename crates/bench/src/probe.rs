@@ -31,6 +31,21 @@ pub fn argon2(cost: HashCost, lasting: Duration) -> Result<f64> {
     Ok(f64::from(hashes) / started.elapsed().as_secs_f64())
 }
 
+/// ES256 tokens signed a second, with nothing around them.
+pub fn es256(lasting: Duration) -> Result<f64> {
+    let failed =
+        |error: jose::Error| BenchError::Program { program: "ES256".to_owned(), why: error.to_string() };
+    let pkcs8 = jose::SigningKey::generate(jose::Algorithm::Es256).map_err(failed)?;
+    let key = jose::SigningKey::from_pkcs8(jose::Algorithm::Es256, &pkcs8).map_err(failed)?;
+    let (payload, started) = ([b'x'; 300], Instant::now());
+    let mut tokens = 0u32;
+    while started.elapsed() < lasting {
+        std::hint::black_box(key.sign("at+jwt", &payload).map_err(failed)?);
+        tokens += 1;
+    }
+    Ok(f64::from(tokens) / started.elapsed().as_secs_f64())
+}
+
 /// The median fdatasync after a 4 KiB overwrite, in milliseconds.
 pub fn fdatasync(folder: &Path, lasting: Duration) -> Result<f64> {
     let failed = || BenchError::io(format!("syncing a file in {}", folder.display()));
@@ -104,6 +119,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let short = Duration::from_millis(20);
         assert!(argon2(HashCost { label: "test", memory_kib: 64, iterations: 1 }, short).unwrap() > 0.0);
+        assert!(es256(short).unwrap() > 0.0);
         assert!(fdatasync(folder.path(), short).unwrap() > 0.0);
         let transactions = sqlite_transactions(folder.path(), short).unwrap();
         let rows = sqlite_rows(folder.path(), short).unwrap();

@@ -99,6 +99,11 @@ impl Setup {
         self.probe(&["argon2", "--memory", &memory, "--iterations", &iterations])
     }
 
+    /// ES256 tokens signed a second on the server's core.
+    pub fn es256(&self) -> Result<f64> {
+        self.probe(&["es256"])
+    }
+
     /// Median milliseconds of an fdatasync on the measured disk.
     pub fn fdatasync_ms(&self) -> Result<f64> {
         self.probe(&["fdatasync", "--folder", &self.work().to_string_lossy()])

@@ -92,6 +92,7 @@ pub async fn build_with(
     if let Some(known) = known {
         builder = builder.service(known);
     }
+    builder = builder.service(users::openid_provider::State::default());
     Ok(more(builder).build())
 }
 

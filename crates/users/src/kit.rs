@@ -17,14 +17,16 @@ fn pool() -> PasswordPool {
 pub fn real_sign_in() -> KitOptions {
     let mut options = KitOptions::new(&[&crate::AREA]);
     options.authenticate = sessions::authenticator();
-    options.services = Box::new(|builder| builder.service(pool()));
+    options.services =
+        Box::new(|builder| builder.service(pool()).service(crate::openid_provider::State::default()));
     options
 }
 
 /// Callers named by a header, with the password pool in place.
 pub fn believed() -> KitOptions {
     let mut options = KitOptions::new(&[&crate::AREA]);
-    options.services = Box::new(|builder| builder.service(pool()));
+    options.services =
+        Box::new(|builder| builder.service(pool()).service(crate::openid_provider::State::default()));
     options
 }
 

@@ -27,12 +27,14 @@ pub mod leaving;
 pub mod links;
 pub mod login;
 pub mod names;
+pub mod openid_provider;
 pub mod organizations;
 pub mod passkeys;
 pub mod passwords;
 pub mod people;
 pub mod people_import;
 pub mod policies;
+pub mod products;
 pub mod recovery;
 pub mod recovery_codes;
 pub mod second_step;
@@ -46,7 +48,12 @@ pub static AREA: Area = Area {
     name: "users",
     routes,
     jobs: JOBS,
-    schedules: &[domains::jobs::SCHEDULES[0], domains::jobs::SCHEDULES[1], sessions::jobs::SCHEDULE],
+    schedules: &[
+        domains::jobs::SCHEDULES[0],
+        domains::jobs::SCHEDULES[1],
+        sessions::jobs::SCHEDULE,
+        openid_provider::jobs::SCHEDULE,
+    ],
     evidence: &[
         domains::evidence::RECHECKED,
         domains::evidence::VERIFIED,
@@ -57,7 +64,7 @@ pub static AREA: Area = Area {
     drills: &[domains::drill::FORGED_PROOF],
     facts: Some(facts::organization_facts),
     navigation: NAVIGATION,
-    tasks: &[],
+    tasks: &[openid_provider::meter::run],
 };
 
 const JOBS: &[JobKind] = &[
@@ -72,6 +79,8 @@ const JOBS: &[JobKind] = &[
     policies::jobs::KINDS[0],
     policies::jobs::KINDS[1],
     break_glass::jobs::KIND,
+    openid_provider::jobs::KINDS[0],
+    openid_provider::jobs::KINDS[1],
 ];
 
 fn routes() -> Routes {
@@ -120,6 +129,11 @@ fn routes() -> Routes {
         .merge(api_tokens::pages::routes())
         .merge(audit_log::api::routes())
         .merge(audit_log::pages::routes())
+        .merge(products::api::routes())
+        .merge(products::pages::routes())
+        .merge(openid_provider::api::routes())
+        .merge(openid_provider::pages::routes())
+        .merge(openid_provider::account_pages::routes())
 }
 
 const NAVIGATION: &[NavEntry] = &[
@@ -154,6 +168,22 @@ const NAVIGATION: &[NavEntry] = &[
         href: sessions::pages::PATH,
         permission: None,
         rank: 30,
+    },
+    NavEntry {
+        console: NavConsole::Account,
+        group: "",
+        label: "Apps",
+        href: openid_provider::account_pages::PATH,
+        permission: None,
+        rank: 40,
+    },
+    NavEntry {
+        console: NavConsole::Provider,
+        group: "Users",
+        label: "Products",
+        href: products::pages::LIST,
+        permission: Some(Permission::ProviderRead),
+        rank: 120,
     },
     NavEntry {
         console: NavConsole::Organization,

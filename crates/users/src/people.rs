@@ -168,6 +168,10 @@ pub fn change(
     let Some(recorded) = apply(tx, &member, change)? else {
         return Ok(Commit::unchanged(Outcome::Same));
     };
+    if matches!(change, Change::Suspend | Change::Remove) {
+        // Products that were theirs through this organization: dead now, and still when they come back.
+        crate::openid_provider::grants::end_unallowed_of(tx, account, ctx.now)?;
+    }
     if owners_before > 0 && principals::count_owners(tx, organization)? == 0 {
         return Ok(Commit::unchanged(Outcome::LastOwner));
     }

@@ -93,6 +93,8 @@ impl Method {
     }
 }
 
+/// The reason of somebody who ends their sessions everywhere else.
+pub(crate) const SIGNED_OUT: &str = "signed_out_everywhere";
 /// How often the time of last use is written.
 const SEEN_EVERY: Duration = MINUTE;
 /// Expired sessions stay this long: they show which networks are familiar.
@@ -299,6 +301,7 @@ pub fn revoke(ctx: &Ctx, tx: &mut Tx, account: AccountId, id: SessionId) -> Resu
         return Ok(Commit::unchanged(false));
     }
     let provider = provider_id(tx)?;
+    crate::openid_provider::logout::session_ended(ctx, tx, id)?;
     let event = Event::new(provider, "session.revoked").target("account", account).with("session", id);
     let recorded = tx.record(event);
     Ok(Commit::changed(true, recorded))
@@ -315,6 +318,11 @@ pub fn revoke_all(
 ) -> Result<Commit<u64>, DbError> {
     crate::second_step::forget(tx, account)?;
     let count = tx.execute(&sql::REVOKE_ALL, params![account, except, ctx.now])?;
+    // Signing out leaves what is for offline use; whatever says that the account was in wrong hands does not.
+    if reason != SIGNED_OUT {
+        crate::openid_provider::grants::end_all_of_account(tx, account, reason, ctx.now)?;
+    }
+    crate::openid_provider::logout::sessions_ended(ctx, tx, account)?;
     if count == 0 {
         return Ok(Commit::unchanged(0));
     }

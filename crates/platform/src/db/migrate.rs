@@ -53,6 +53,7 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(12, "0012_matrix_counts"),
     migration!(13, "0013_search", postgres),
     migration!(14, "0014_named_policies"),
+    migration!(15, "0015_openid_provider"),
 ];
 
 impl Migration {

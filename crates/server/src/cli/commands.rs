@@ -9,6 +9,7 @@ mod audit;
 mod operator;
 mod people;
 mod policies;
+mod product;
 
 #[derive(Subcommand)]
 pub enum Act {
@@ -28,6 +29,8 @@ pub enum Act {
     BreachedPasswords(policies::BreachedPasswords),
     /// API tokens: create, list, revoke
     Token(Token),
+    /// Products that sign people in through this installation
+    Product(product::Product),
     /// The audit log: list, export
     Audit(audit::Audit),
     /// The matrix of an organization
@@ -55,6 +58,7 @@ impl Act {
             Self::BreakGlass(command) => command.run(),
             Self::BreachedPasswords(command) => command.run(),
             Self::Token(command) => command.run(),
+            Self::Product(command) => command.run(),
             Self::Audit(command) => command.run(),
             Self::Matrix(command) => command.run(),
             Self::Drill(command) => command.run(),

@@ -4,6 +4,7 @@
 mod operators;
 mod organization;
 mod personal;
+mod products;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -62,6 +62,9 @@ struct Next {
     next: String,
     #[serde(default)]
     email: String,
+    /// Shows the page to somebody who is signed in too: a product wants them to sign in again.
+    #[serde(default)]
+    again: String,
 }
 
 /// Only a path of this installation: an open redirect would lend our name to a phishing page.
@@ -92,7 +95,7 @@ fn page(app: &App, access: &Access, email: &str, next: &str, errors: FieldErrors
 }
 
 async fn show(State(app): State<App>, access: Access, Query(query): Query<Next>) -> web::Result {
-    if access.principal.is_some() {
+    if access.principal.is_some() && query.again.is_empty() {
         return web::see_other(&safe_next(&query.next));
     }
     web::html(&page(&app, &access, &query.email, &query.next, FieldErrors::default()))

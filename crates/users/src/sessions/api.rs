@@ -108,7 +108,7 @@ async fn revoke(State(app): State<App>, access: Access, Path(id): Path<SessionId
 async fn revoke_all(State(app): State<App>, access: Access) -> web::Result {
     let (account, ctx, keep) = (access.account()?, access.ctx.clone(), current(&access));
     app.db()
-        .write(&access.ctx, move |tx| super::revoke_all(&ctx, tx, account, keep, "signed_out_everywhere"))
+        .write(&access.ctx, move |tx| super::revoke_all(&ctx, tx, account, keep, super::SIGNED_OUT))
         .await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }

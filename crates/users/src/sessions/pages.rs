@@ -118,7 +118,7 @@ async fn revoke_all(State(app): State<App>, access: Access) -> web::Result {
     let (account, ctx, keep) = (access.account()?, access.ctx.clone(), current(&access));
     let written = app
         .db()
-        .write(&access.ctx, move |tx| super::revoke_all(&ctx, tx, account, keep, "signed_out_everywhere"))
+        .write(&access.ctx, move |tx| super::revoke_all(&ctx, tx, account, keep, super::SIGNED_OUT))
         .await?;
     let message = match written.value {
         0 => "You are signed in only here.".to_owned(),

@@ -32,6 +32,14 @@ const EXTRA: &[(&str, &str)] = &[
     ("crates/users/src/claims/addresses.rs", "reads pasted lists and CSV, pure, so that it can be fuzzed"),
     ("crates/users/src/domains/", "proof over the network beside the rules that judge its result"),
     (
+        "crates/users/src/openid_provider/",
+        "a protocol of many endpoints over one rule (grants): each endpoint, the request and the tokens are read apart",
+    ),
+    (
+        "crates/users/src/products/settings.rs",
+        "what a product may do, a pure type that page, API and protocol read alike",
+    ),
+    (
         "crates/users/src/passkeys/",
         "the strict readers and the verifier of WebAuthn, pure, so that they can be fuzzed, beside the rules",
     ),

@@ -117,11 +117,12 @@ pub(super) fn write_loop(
             .record(f64::from(u32::try_from(group.len()).unwrap_or(0)));
         // Housekeeping wakes nobody: a consumer's own cursor would wake it for ever.
         let news = outcome.is_ok() && group.iter().any(|job| job.recorded());
-        for job in group {
-            job.finish(outcome.clone());
-        }
+        // Before the answers: whoever was told that a change is done must find no older one in a cache.
         if news {
             committed.send_modify(|count| *count += 1);
+        }
+        for job in group {
+            job.finish(outcome.clone());
         }
     }
     // Fold the log into the main file, so that a copy of it alone is whole.

@@ -43,6 +43,7 @@ pub(super) async fn tell(story: &mut Story<'_>, dns: &Script) {
     audit_log(story, &mut owner).await;
     provider(story, &mut staff).await;
     super::operators::tell(story, &mut staff).await;
+    super::products::staff(story, &mut staff).await;
 }
 
 async fn people(story: &mut Story<'_>, owner: &mut Client, ann: AccountId) {

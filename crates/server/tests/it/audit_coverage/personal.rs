@@ -254,4 +254,5 @@ async fn founding(story: &mut Story<'_>) {
     mara.get("/o/harbor/settings").await.expect(200);
     let renamed = mara.submit("/o/harbor/settings", &[("name", "Harbor Lines")]).await;
     story.did("organization.rename_form", renamed).await;
+    super::products::people(story, &mut mara).await;
 }

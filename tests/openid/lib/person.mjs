@@ -1,0 +1,42 @@
+// What every client's test needs: an installation with its owner, and a person at a browser who agrees.
+import assert from "node:assert/strict";
+import { PASSWORD, setUpLink, Visitor } from "../../e2e/lib/people.mjs";
+import { startBailiwick } from "../../e2e/lib/server.mjs";
+
+export const CALLBACK = "http://127.0.0.1:9/callback";
+export const AFTER = "http://127.0.0.1:9/bye";
+export const EMAIL = "nora@northwind-cloud.dev";
+
+export async function installation(t) {
+  const server = await startBailiwick();
+  t.after(server.stop);
+  const visitor = new Visitor(server);
+  const fields = { provider: "Northwind Cloud", email: EMAIL, name: "Nora Winter", password: PASSWORD };
+  await visitor.submit(new URL(await setUpLink(server)).pathname, fields);
+  return { server, visitor };
+}
+
+// What a person at a browser does: follows, agrees, follows. Ends with the address that leaves for the product.
+export async function agree(visitor, address) {
+  let at = String(address);
+  for (let step = 0; step < 8; step += 1) {
+    const answer = await visitor.fetch(at);
+    const text = await answer.text();
+    if (answer.status === 303) {
+      const to = answer.headers.get("location");
+      if (to.startsWith("http://127.0.0.1:9/")) return new URL(to);
+      at = to;
+      continue;
+    }
+    assert.equal(answer.status, 200, text);
+    const hop = text.match(/http-equiv="refresh" content="0; url=([^"]+)"/)?.[1];
+    if (hop) return new URL(hop.replaceAll("&#38;", "&"));
+    const csrf = text.match(/name="csrf" value="([^"]+)"/)?.[1];
+    const body = new URLSearchParams({ csrf, decision: "allow" });
+    const posted = await visitor.fetch(at, { method: "POST", body });
+    const next = (await posted.text()).match(/http-equiv="refresh" content="0; url=([^"]+)"/)?.[1];
+    assert.ok(next, `an answer to the question at ${at}: ${posted.status}`);
+    return new URL(next.replaceAll("&#38;", "&"));
+  }
+  throw new Error(`goes in circles at ${at}`);
+}
