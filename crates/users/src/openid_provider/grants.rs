@@ -120,7 +120,7 @@ pub fn living(
         return Ok(Err(Dead::Session));
     }
     let Some(account) = principals::account(tx, grant.account)? else { return Ok(Err(Dead::Account)) };
-    if grant.details.level < policies::required_level(tx, &account)? {
+    if grant.details.level < policies::required_level(tx, &account, now)? {
         return Ok(Err(Dead::Policy));
     }
     let standing = products::standing(tx, product, grant.account)?;
