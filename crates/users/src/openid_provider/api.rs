@@ -109,6 +109,7 @@ fn console_routes() -> Routes {
                 Openness::Provider(Permission::ProviderManage),
                 rotate_keys,
             )
+            .recent()
             .summary("Replace all signing keys at once: for a leak. Tokens signed by the old ones are worth nothing")
             .gives::<RotatedView>(200)
             .records("oauth_key."),

@@ -319,6 +319,10 @@ async fn interaction(State(app): State<App>, access: Access, Path(text): Path<St
         Ok(request) => request,
         Err(refusal) => return redirect(&refusal_address(&app, &asked, &refusal)?),
     };
+    // A policy asks this person for more than they have proved: first that, then the product.
+    if access.principal.as_ref().is_some_and(|principal| principal.proof.restricted) {
+        return Err(Problem::enrolment());
+    }
     let who = person(&app, &access).await?;
     let name = asked.product.settings.name.clone();
     match decide(&app, &access, &asked, &request, who.clone(), Some(since), false).await? {

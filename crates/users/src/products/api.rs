@@ -37,6 +37,7 @@ pub(crate) fn routes() -> Routes {
         .add(
             routes::post(LIST, "product.create", MANAGE, create)
                 .summary("Register a product; its secret, where it has one, is in this answer only")
+                .recent()
                 .takes::<NewProduct>()
                 .gives::<CreatedProduct>(201)
                 .records("product."),
@@ -52,6 +53,7 @@ pub(crate) fn routes() -> Routes {
         .add(
             routes::post("/api/v1/provider/products/{product}/secrets", "product.rotate", MANAGE, rotate)
                 .summary("Give a product a new secret; the old one works for a while more")
+                .recent()
                 .takes::<RotationRequest>()
                 .gives::<SecretView>(201)
                 .records("product."),

@@ -26,8 +26,8 @@ pub(crate) fn routes() -> Routes {
     const ONE: &str = "/provider/products/{product}";
     Routes::new()
         .add(routes::get(LIST, "product.list_page", READ, list))
-        .add(routes::get(NEW, "product.create_page", MANAGE, new_page))
-        .add(routes::post(NEW, "product.create_form", MANAGE, create).records("product."))
+        .add(routes::get(NEW, "product.create_page", MANAGE, new_page).recent())
+        .add(routes::post(NEW, "product.create_form", MANAGE, create).recent().records("product."))
         .add(routes::get(ONE, "product.show_page", READ, show))
         .add(routes::post(ONE, "product.update_form", MANAGE, update).records("product."))
         .add(
@@ -36,6 +36,7 @@ pub(crate) fn routes() -> Routes {
         )
         .add(
             routes::post("/provider/products/{product}/secrets", "product.rotate_form", MANAGE, rotate)
+                .recent()
                 .records("product."),
         )
         .add(
@@ -53,6 +54,7 @@ pub(crate) fn routes() -> Routes {
         )
         .add(
             routes::post("/provider/products/keys/rotate", "oauth_key.rotate_form", MANAGE, rotate_keys)
+                .recent()
                 .records("oauth_key."),
         )
 }
