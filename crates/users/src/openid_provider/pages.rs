@@ -41,8 +41,14 @@ pub(crate) fn routes() -> Routes {
                 .plain()
                 .records_nothing(KEPT),
         )
-        .add(routes::get(WAITING, "oauth.interaction", Openness::Public, interaction))
-        .add(routes::post(WAITING, "oauth.consent", Openness::SignedIn, consent).records("product."))
+        .add(
+            routes::get(WAITING, "oauth.interaction", Openness::Public, interaction).limit(Limit::Credential),
+        )
+        .add(
+            routes::post(WAITING, "oauth.consent", Openness::SignedIn, consent)
+                .limit(Limit::Credential)
+                .records("product."),
+        )
         .add(routes::get(DEVICE, "oauth.device_page", Openness::SignedIn, device_page))
         .add(
             routes::post(DEVICE, "oauth.device_answer", Openness::SignedIn, device_answer)
