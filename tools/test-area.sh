@@ -167,6 +167,13 @@ openid() {
   node_tests tests/openid/*.test.mjs
 }
 
+# Public conformance testers for SCIM against the running program, and a drift check over its command line.
+scim() {
+  tools/provision.sh node scim
+  build_fast
+  node_tests tests/scim/*.test.mjs
+}
+
 crate_tests() {
   local package
   package=$(sed -n 's/^name = "\(.*\)"/\1/p' "crates/$1/Cargo.toml" | head -n 1)
@@ -178,7 +185,7 @@ crate_tests() {
 filter=${1:-}
 case "$area" in
   fuzz-one) fuzz_one "$@" ;;
-  tidy | clippy | docs | rust | fuzz | deny | e2e | story | api | openid) "$area" "$@" ;;
+  tidy | clippy | docs | rust | fuzz | deny | e2e | story | api | scim | openid) "$area" "$@" ;;
   kill) kill_nine ;;
   *) crate_tests "$area" "$@" ;;
 esac

@@ -77,7 +77,7 @@ impl AppBuilder {
 
 impl App {
     /// Tells apps of one process apart (tests run several).
-    pub(crate) fn instance(&self) -> usize {
+    pub fn instance(&self) -> usize {
         Arc::as_ptr(&self.inner) as usize
     }
 

@@ -247,6 +247,13 @@ pub fn retire_account(tx: &mut Tx, id: AccountId, email: &str, email_domain: &st
     Ok(tx.execute(&sql::RETIRE_ACCOUNT, params![id, email, email_domain])? == 1)
 }
 
+/// Gives an account another address, here and in the copies that its memberships carry; the caller has looked that
+/// nobody else has it.
+pub fn move_account(tx: &mut Tx, id: AccountId, email: &str, email_domain: &str) -> Result<bool, DbError> {
+    tx.execute(&sql::RENAME_ADDRESSES, params![id, email])?;
+    Ok(tx.execute(&sql::MOVE_ACCOUNT, params![id, email, email_domain])? == 1)
+}
+
 pub fn release_account(tx: &mut Tx, id: AccountId, organization: OrganizationId) -> Result<bool, DbError> {
     Ok(tx.execute(&sql::RELEASE_ACCOUNT, params![organization, id])? == 1)
 }
@@ -320,6 +327,11 @@ pub fn memberships_of(
         }
     }
     Ok(out)
+}
+
+/// In how many organizations an account is a member, whatever the state.
+pub fn count_memberships_of(tx: &mut ReadTx, account: AccountId) -> Result<u64, DbError> {
+    Ok(tx.scalar(&sql::COUNT_MEMBERSHIPS_OF, params![account])?.unwrap_or(0))
 }
 
 pub fn set_role(

@@ -270,6 +270,16 @@ pub fn is_frozen(tx: &mut ReadTx, account: &Account) -> Result<bool, DbError> {
     Ok(holder.is_none_or(|domain| domain.organization != manager))
 }
 
+/// Whom the organization's notices go to, by address.
+pub(crate) fn admins(tx: &mut ReadTx, organization: OrganizationId) -> Result<Vec<String>, DbError> {
+    tx.list(&sql::ADMINS, params![organization], |row| row.get(0))
+}
+
+/// Whether the organization holds this name and may give accounts to its addresses.
+pub(crate) fn may_claim(tx: &mut ReadTx, organization: OrganizationId, name: &str) -> Result<bool, DbError> {
+    Ok(tx.scalar::<u64>(&sql::COUNT_CLAIMABLE, params![organization, name])?.unwrap_or(0) > 0)
+}
+
 fn new_token(ctx: &Ctx) -> String {
     hex::encode(ctx.random_bytes::<TOKEN_BYTES>())
 }

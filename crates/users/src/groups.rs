@@ -1,7 +1,8 @@
 //! Groups: named sets of members of one organization, for policies and grants.
 //!
 //! A group holds members only (the database refuses anybody else), and somebody who leaves the organization leaves its
-//! groups with the same row. Names are unique without regard to case.
+//! groups with the same row. Names are unique without regard to case. A group that a directory fills changes there and
+//! not here ([`provisioning`]): what would be done by hand, the next sync would not know.
 
 use platform::Ctx;
 use platform::db::{Commit, DbError, ReadTx, Tx};
@@ -11,6 +12,7 @@ use platform::principals::{self, Group, Membership};
 
 use crate::names::Name;
 use crate::organizations;
+use crate::provisioning;
 
 pub(crate) mod api;
 pub(crate) mod pages;
@@ -22,6 +24,15 @@ pub enum Saved {
     Done(Group),
     NameTaken,
     NoSuchGroup,
+    /// A directory fills it: it changes there.
+    FromDirectory,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deleted {
+    Done,
+    NoSuchGroup,
+    FromDirectory,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +43,7 @@ pub enum Membered {
     NoSuchGroup,
     /// Not a member of the organization.
     NoSuchPerson,
+    FromDirectory,
 }
 
 pub fn create(
@@ -69,6 +81,9 @@ pub fn update(
     let Some(mut group) = principals::group(tx, organization, id)? else {
         return Ok(Commit::unchanged(Saved::NoSuchGroup));
     };
+    if provisioning::fills_group(tx, organization, id)?.is_some() {
+        return Ok(Commit::unchanged(Saved::FromDirectory));
+    }
     let other = principals::group_by_name(tx, organization, name.as_str())?;
     if other.is_some_and(|other| other.id != id) {
         return Ok(Commit::unchanged(Saved::NameTaken));
@@ -87,20 +102,23 @@ pub fn update(
     Ok(Commit::changed(Saved::Done(group), recorded))
 }
 
-/// Deletes a group; its members stay in the organization. `false` when there is no such group.
-pub fn delete(tx: &mut Tx, organization: OrganizationId, id: GroupId) -> Result<Commit<bool>, DbError> {
+/// Deletes a group; its members stay in the organization.
+pub fn delete(tx: &mut Tx, organization: OrganizationId, id: GroupId) -> Result<Commit<Deleted>, DbError> {
     let Some(group) = principals::group(tx, organization, id)? else {
-        return Ok(Commit::unchanged(false));
+        return Ok(Commit::unchanged(Deleted::NoSuchGroup));
     };
+    if provisioning::fills_group(tx, organization, id)?.is_some() {
+        return Ok(Commit::unchanged(Deleted::FromDirectory));
+    }
     if !principals::delete_group(tx, organization, id)? {
-        return Ok(Commit::unchanged(false));
+        return Ok(Commit::unchanged(Deleted::NoSuchGroup));
     }
     let deleted = Event::new(organization, "group.deleted")
         .target("group", id)
         .with("name", group.name)
         .with("members", group.members);
     let recorded = tx.record(deleted);
-    Ok(Commit::changed(true, recorded))
+    Ok(Commit::changed(Deleted::Done, recorded))
 }
 
 /// The event of somebody getting into or out of a group.
@@ -128,6 +146,9 @@ pub fn add_member(
     if principals::group(tx, organization, id)?.is_none() {
         return Ok(Commit::unchanged(Membered::NoSuchGroup));
     }
+    if provisioning::fills_group(tx, organization, id)?.is_some() {
+        return Ok(Commit::unchanged(Membered::FromDirectory));
+    }
     let Some(person) = principals::membership(tx, organization, account)? else {
         return Ok(Commit::unchanged(Membered::NoSuchPerson));
     };
@@ -146,6 +167,9 @@ pub fn remove_member(
 ) -> Result<Commit<Membered>, DbError> {
     if principals::group(tx, organization, id)?.is_none() {
         return Ok(Commit::unchanged(Membered::NoSuchGroup));
+    }
+    if provisioning::fills_group(tx, organization, id)?.is_some() {
+        return Ok(Commit::unchanged(Membered::FromDirectory));
     }
     let Some(person) = principals::membership(tx, organization, account)? else {
         return Ok(Commit::unchanged(Membered::NoSuchPerson));

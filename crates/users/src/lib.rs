@@ -15,6 +15,7 @@ pub mod audit_log;
 pub mod break_glass;
 pub mod claims;
 pub mod confirmations;
+pub mod directories;
 pub mod domains;
 pub mod enrolment;
 pub mod factors;
@@ -35,6 +36,7 @@ pub mod people;
 pub mod people_import;
 pub mod policies;
 pub mod products;
+pub mod provisioning;
 pub mod recovery;
 pub mod recovery_codes;
 pub mod second_step;
@@ -53,6 +55,8 @@ pub static AREA: Area = Area {
         domains::jobs::SCHEDULES[1],
         sessions::jobs::SCHEDULE,
         openid_provider::jobs::SCHEDULE,
+        directories::jobs::SCHEDULE,
+        provisioning::jobs::SCHEDULE,
     ],
     evidence: &[
         domains::evidence::RECHECKED,
@@ -81,6 +85,9 @@ const JOBS: &[JobKind] = &[
     break_glass::jobs::KIND,
     openid_provider::jobs::KINDS[0],
     openid_provider::jobs::KINDS[1],
+    directories::jobs::JOB,
+    provisioning::jobs::KINDS[0],
+    provisioning::jobs::KINDS[1],
 ];
 
 fn routes() -> Routes {
@@ -127,6 +134,9 @@ fn routes() -> Routes {
         .merge(invitations::pages::routes())
         .merge(api_tokens::api::routes())
         .merge(api_tokens::pages::routes())
+        .merge(directories::api::routes())
+        .merge(directories::pages::routes())
+        .merge(provisioning::api::routes())
         .merge(audit_log::api::routes())
         .merge(audit_log::pages::routes())
         .merge(products::api::routes())
@@ -216,6 +226,14 @@ const NAVIGATION: &[NavEntry] = &[
         href: domains::pages::LIST,
         permission: Some(Permission::DomainsRead),
         rank: 105,
+    },
+    NavEntry {
+        console: NavConsole::Organization,
+        group: "Users",
+        label: "Directories",
+        href: directories::pages::LIST,
+        permission: Some(Permission::PeopleRead),
+        rank: 107,
     },
     NavEntry {
         console: NavConsole::Provider,

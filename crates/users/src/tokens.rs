@@ -21,7 +21,7 @@ pub enum TokenError {
     #[error("this is not a complete link token: open the link again as it was sent, in one piece")]
     Link,
     #[error(
-        "an API token starts with `bwk_` and has {} characters: copy it again in one piece",
+        "a token starts with `bwk_` or `bws_` and has {} characters: copy it again in one piece",
         ApiToken::TEXT_LEN
     )]
     Shape,
@@ -91,26 +91,12 @@ impl ApiToken {
 
     /// Checks shape and checksum; what passes may still be unknown to the store.
     pub fn parse(text: &str) -> Result<Self, TokenError> {
-        if text.len() != Self::TEXT_LEN || !text.is_ascii() {
-            return Err(TokenError::Shape);
-        }
-        let (body, check) = text.rsplit_once('_').ok_or(TokenError::Shape)?;
-        let digits = body.strip_prefix(Self::PREFIX).ok_or(TokenError::Shape)?;
-        if digits.len() != BODY_LEN || check.len() != CHECK_LEN {
-            return Err(TokenError::Shape);
-        }
-        let secret = Self(from_base62(digits).ok_or(TokenError::Shape)?);
-        if checksum(body).as_bytes() != check.as_bytes() {
-            return Err(TokenError::Checksum);
-        }
-        Ok(secret)
+        parse_checked(Self::PREFIX, text).map(Self)
     }
 
     /// The only place where the secret leaves the type: shown once, when it is made.
     pub fn text(&self) -> String {
-        let body = format!("{}{}", Self::PREFIX, to_base62(self.0.as_slice(), BODY_LEN));
-        let check = checksum(&body);
-        format!("{body}_{check}")
+        checked_text(Self::PREFIX, &self.0)
     }
 
     pub fn hash(&self) -> TokenHash {
@@ -121,6 +107,56 @@ impl ApiToken {
     pub fn matches(&self, stored: &[u8]) -> bool {
         self.hash().as_slice().ct_eq(stored).into()
     }
+}
+
+/// The secret of an identity provider that keeps a directory over SCIM. Made like an API token, and never taken for one.
+#[derive(Clone)]
+pub struct ScimToken(Zeroizing<[u8; SECRET_BYTES]>);
+
+impl ScimToken {
+    pub const PREFIX: &'static str = "bws_";
+
+    pub fn generate(fill: &mut dyn FnMut(&mut [u8])) -> Self {
+        let mut secret = Zeroizing::new([0; SECRET_BYTES]);
+        fill(secret.as_mut_slice());
+        Self(secret)
+    }
+
+    /// Checks shape and checksum; what passes may still be unknown to the store.
+    pub fn parse(text: &str) -> Result<Self, TokenError> {
+        parse_checked(Self::PREFIX, text).map(Self)
+    }
+
+    /// The only place where the secret leaves the type: shown once, when it is made.
+    pub fn text(&self) -> String {
+        checked_text(Self::PREFIX, &self.0)
+    }
+
+    pub fn hash(&self) -> TokenHash {
+        sha256(self.0.as_slice())
+    }
+}
+
+fn parse_checked(prefix: &str, text: &str) -> Result<Zeroizing<[u8; SECRET_BYTES]>, TokenError> {
+    if text.len() != ApiToken::TEXT_LEN || !text.is_ascii() {
+        return Err(TokenError::Shape);
+    }
+    let (body, check) = text.rsplit_once('_').ok_or(TokenError::Shape)?;
+    let digits = body.strip_prefix(prefix).ok_or(TokenError::Shape)?;
+    if digits.len() != BODY_LEN || check.len() != CHECK_LEN {
+        return Err(TokenError::Shape);
+    }
+    let secret = from_base62(digits).ok_or(TokenError::Shape)?;
+    if checksum(body).as_bytes() != check.as_bytes() {
+        return Err(TokenError::Checksum);
+    }
+    Ok(secret)
+}
+
+fn checked_text(prefix: &str, secret: &Zeroizing<[u8; SECRET_BYTES]>) -> String {
+    let body = format!("{prefix}{}", to_base62(secret.as_slice(), BODY_LEN));
+    let check = checksum(&body);
+    format!("{body}_{check}")
 }
 
 fn sha256(bytes: &[u8]) -> TokenHash {
@@ -254,6 +290,9 @@ mod tests {
             prop_assert!(LinkToken::parse(&link(secret).text()).unwrap().0.as_slice() == secret);
             prop_assert_eq!(api(secret).text().len(), ApiToken::TEXT_LEN);
             prop_assert!(ApiToken::parse(&api(secret).text()).unwrap().0.as_slice() == secret);
+            let scim = ScimToken::generate(&mut |bytes| bytes.copy_from_slice(&secret));
+            prop_assert!(ScimToken::parse(&scim.text()).unwrap().0.as_slice() == secret);
+            prop_assert!(ApiToken::parse(&scim.text()).is_err() && ScimToken::parse(&api(secret).text()).is_err());
         }
 
         #[test]

@@ -54,6 +54,7 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(13, "0013_search", postgres),
     migration!(14, "0014_named_policies"),
     migration!(15, "0015_openid_provider"),
+    migration!(16, "0016_directories"),
 ];
 
 impl Migration {

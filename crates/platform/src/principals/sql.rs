@@ -42,6 +42,9 @@ crate::statements! {
         "update accounts set state = 'deleted', email = $2, email_domain = $3, managed_by = null, managed_since = null
          where id = $1 and state <> 'deleted'";
 
+    pub(super) MOVE_ACCOUNT: Platform =
+        "update accounts set email = $2, email_domain = $3 where id = $1 and state <> 'deleted'";
+
     pub(super) INSERT_MEMBERSHIP: Tenant =
         "insert into memberships (organization_id, account_id, role, state, source, email, name, created_at)
          values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict do nothing";
@@ -59,6 +62,7 @@ crate::statements! {
     pub(super) MEMBERSHIPS_OF: Platform =
         "select organization_id, account_id, role, state, source, email, name, created_at
          from memberships where account_id = $1 order by organization_id";
+    pub(super) COUNT_MEMBERSHIPS_OF: Platform = "select count(*) from memberships where account_id = $1";
     pub(super) SET_ROLE: Tenant =
         "update memberships set role = $3 where organization_id = $1 and account_id = $2";
     pub(super) SET_MEMBERSHIP_STATE: Tenant =

@@ -61,9 +61,21 @@ async fn no_route(State(app): State<App>, request: Request) -> Response {
     if page { problem_page(&app, &problem, None, "") } else { problem.into_response() }
 }
 
-async fn no_method() -> Problem {
+async fn no_method(request: Request) -> Response {
+    const DETAIL: &str = "the `Allow` header lists those that are";
+    // SCIM clients read errors of their own kind alone (RFC 7644 §3.12).
+    if request.uri().path().starts_with("/scim/") {
+        let document = serde_json::json!({
+            "schemas": ["urn:ietf:params:scim:api:messages:2.0:Error"],
+            "status": "405",
+            "detail": format!("this method is not taken here: {DETAIL}"),
+        });
+        let kind = [(header::CONTENT_TYPE, "application/scim+json")];
+        return (StatusCode::METHOD_NOT_ALLOWED, kind, document.to_string()).into_response();
+    }
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "This method is not taken here")
-        .detail("the `Allow` header lists those that are")
+        .detail(DETAIL)
+        .into_response()
 }
 
 async fn guard(

@@ -7,6 +7,7 @@ use super::{CliError, Client, Target, block_on, output};
 
 mod audit;
 mod operator;
+mod directories;
 mod people;
 mod policies;
 mod product;
@@ -31,6 +32,10 @@ pub enum Act {
     Token(Token),
     /// Products that sign people in through this installation
     Product(product::Product),
+    /// Directories: create, list, requests, conflicts, settle
+    Directory(directories::Directory),
+    /// SCIM tokens of a directory: create, rotate, list, revoke
+    ScimToken(directories::ScimToken),
     /// The audit log: list, export
     Audit(audit::Audit),
     /// The matrix of an organization
@@ -59,6 +64,8 @@ impl Act {
             Self::BreachedPasswords(command) => command.run(),
             Self::Token(command) => command.run(),
             Self::Product(command) => command.run(),
+            Self::Directory(command) => command.run(),
+            Self::ScimToken(command) => command.run(),
             Self::Audit(command) => command.run(),
             Self::Matrix(command) => command.run(),
             Self::Drill(command) => command.run(),

@@ -2,6 +2,7 @@
 //! put an event of the kind it announces into some organization's ledger.
 
 mod operators;
+mod directories;
 mod organization;
 mod personal;
 mod products;

@@ -28,6 +28,8 @@ const NO_REFERENCE: &[(&str, &str)] = &[
     ("events.target_id", "a target may be of any kind, and outlives its row here"),
     ("events.transaction_id", "PostgreSQL's own number of the transaction, orders the feed"),
     ("passkeys.credential_id", "the authenticator's own name of the key, from outside"),
+    ("scim_users.external_id", "the identity provider's own word, never an id of ours"),
+    ("scim_groups.external_id", "the identity provider's own word, never an id of ours"),
     ("feed_cursors.transaction_id", "a place in the feed, not a row"),
 ];
 

@@ -199,6 +199,7 @@ fn first_proof(
                 tx.execute(&sql::RESOLVE_LOSSES, params![organization, domain.name.as_str(), ctx.now])?;
                 let event = Event::new(organization, "domain.verified").target("domain", id);
                 let recorded = tx.record(event.with("name", &domain.name).with("method", method));
+                crate::provisioning::domain_verified(ctx, tx, organization, &domain.name)?;
                 let domain = reread(tx, domain)?;
                 return Ok(Commit::changed(Checked::Verified(domain), recorded));
             }
@@ -396,7 +397,7 @@ fn notify(app: &App, ctx: &Ctx, tx: &mut Tx, domain: &Domain) -> Result<(), DbEr
     };
     let (subject, first) = silence::notice(domain, ctx.now).unwrap_or((subject, first));
     let text = format!("{first}\n\n{}\n\n{page}\n", domain.what_next(ctx.now));
-    let admins: Vec<String> = tx.list(&sql::ADMINS, params![domain.organization], |row| row.get(0))?;
+    let admins: Vec<String> = super::admins(tx, domain.organization)?;
     for admin in admins {
         let message = Message::text(&admin, &subject, &text);
         mail::enqueue(app.keyring(), ctx, tx, Some(domain.organization), &message)?;

@@ -277,7 +277,7 @@ fn tell_provider(
         counts.checked,
         join(&app.config().public_url, "/provider/domains")
     );
-    let admins: Vec<String> = tx.list(&sql::ADMINS, params![provider], |row| row.get(0))?;
+    let admins: Vec<String> = super::admins(tx, provider)?;
     for admin in admins {
         let message = Message::text(&admin, "The check of domains was halted", &text);
         mail::enqueue(app.keyring(), ctx, tx, Some(provider), &message)?;

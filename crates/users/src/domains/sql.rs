@@ -29,6 +29,9 @@ platform::statements! {
     pub(super) COUNT_LOST_AFTER: Platform =
         "select count(*) from domains
          where name = $1 and state = 'lost' and resolved_at is null and lost_at >= $2";
+    pub(super) COUNT_CLAIMABLE: Tenant =
+        "select count(*) from domains
+         where organization_id = $1 and name = $2 and state in ('verified', 'at_risk')";
     pub(super) COUNT_PENDING: Tenant =
         "select count(*) from domains where organization_id = $1 and state = 'pending'";
     pub(super) COUNT_ALL: Tenant =

@@ -15,7 +15,7 @@ use platform::web::routes::{self, Openness, Routes};
 use platform::web::{Access, Problem};
 use serde::{Deserialize, Serialize};
 
-use super::{Membered, Saved};
+use super::{Deleted, Membered, Saved};
 use crate::names::{self, Name};
 
 const READ: Openness = Openness::Organization(Permission::PeopleRead);
@@ -157,6 +157,19 @@ pub(super) fn saved(outcome: Saved) -> Result<Group, Problem> {
                 .field("name", "a group with this name exists"))
         }
         Saved::NoSuchGroup => Err(Problem::not_found("group")),
+        Saved::FromDirectory => Err(from_directory()),
+    }
+}
+
+fn from_directory() -> Problem {
+    Problem::conflict("a directory keeps this group").cure("change it at your identity provider")
+}
+
+pub(super) fn deleted(outcome: Deleted) -> Result<(), Problem> {
+    match outcome {
+        Deleted::Done => Ok(()),
+        Deleted::NoSuchGroup => Err(Problem::not_found("group")),
+        Deleted::FromDirectory => Err(from_directory()),
     }
 }
 
@@ -165,6 +178,7 @@ pub(super) fn membered(outcome: Membered) -> Result<(), Problem> {
         Membered::Done | Membered::Same => Ok(()),
         Membered::NoSuchGroup => Err(Problem::not_found("group")),
         Membered::NoSuchPerson => Err(Problem::not_found("person")),
+        Membered::FromDirectory => Err(from_directory()),
     }
 }
 
@@ -257,7 +271,8 @@ async fn delete(
 ) -> platform::web::Result {
     let organization = access.organization_id()?;
     let done = app.db().write(&access.ctx, move |tx| super::delete(tx, organization, id)).await?;
-    if done.value { Ok(StatusCode::NO_CONTENT.into_response()) } else { Err(Problem::not_found("group")) }
+    deleted(done.value)?;
+    Ok(StatusCode::NO_CONTENT.into_response())
 }
 
 async fn members(

@@ -283,7 +283,8 @@ async fn delete(
         return show_deletion(&app, &access, group, StatusCode::UNPROCESSABLE_ENTITY, errors).await;
     }
     let organization = access.organization_id()?;
-    app.db().write(&access.ctx, move |tx| super::delete(tx, organization, id)).await?;
+    let done = app.db().write(&access.ctx, move |tx| super::delete(tx, organization, id)).await?;
+    api::deleted(done.value)?;
     browser::see_other_with(&format!("/o/{slug}/groups"), Tone::Good, "The group is deleted.")
 }
 

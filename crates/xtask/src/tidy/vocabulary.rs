@@ -51,6 +51,10 @@ const EXTRA: &[(&str, &str)] = &[
         "crates/users/src/people_import/",
         "a pure reader of files with its own tests and fuzzer, and a plan apart from doing it",
     ),
+    (
+        "crates/users/src/provisioning/",
+        "records of a protocol apart from what they mean here: people, groups, linking, lists, bulk, log",
+    ),
     ("crates/users/src/people/export.rs", "the list as a file, streamed, shares nothing with the page"),
     ("crates/users/src/break_glass/code.rs", "the sealed code, a pure type that is read from paper"),
     (
