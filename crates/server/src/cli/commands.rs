@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use super::{CliError, Client, Target, block_on, output};
 
 mod audit;
-mod operator;
 mod directories;
+mod operator;
 mod people;
 mod policies;
 mod product;

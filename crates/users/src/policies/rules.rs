@@ -322,7 +322,7 @@ fn stricter_social(
 }
 
 /// A setting as people read it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub struct Setting {
     /// The member of [`Rules`] it is.
     pub name: &'static str,
