@@ -13,6 +13,7 @@ use platform::db::{Commit, DbError, ReadTx, Tx};
 use platform::events::Event;
 use platform::ids::Id;
 use platform::params;
+use platform::secrets::rotation::{Holding, SealedValue};
 use platform::time::{DAY, SECOND, Timestamp};
 use platform::{App, Ctx};
 
@@ -27,6 +28,21 @@ pub const PUBLISHED_BEFORE: Duration = DAY;
 pub const KEPT_AFTER: Duration = Duration::from_secs(7 * DAY.as_secs());
 /// How long a node goes on with the keys it has read: nothing is revoked by a key.
 const REREAD_EVERY: Duration = Duration::from_secs(10 * SECOND.as_secs());
+
+platform::holding! { Holding {
+    name: "oauth_keys.sealed",
+    purpose: PURPOSE,
+    census: |tx| tx.list(&sql::KEYS_CENSUS, &[], |row| Ok((row.get(0)?, row.get(1)?))),
+    list: |tx, before, after, limit| {
+        tx.list(&sql::KEYS_SEALED_BEFORE, params![before.to_vec(), after.to_vec(), limit], |row| {
+            let id: KeyId = row.get(0)?;
+            Ok(SealedValue { row: id.bytes().to_vec(), context: id.bytes().to_vec(), sealed: row.get(1)? })
+        })
+    },
+    replace: |tx, row, old, new| {
+        Ok(tx.execute(&sql::KEY_RESEALED, params![row.to_vec(), old.to_vec(), new])? == 1)
+    },
+} }
 
 struct Key {
     id: KeyId,

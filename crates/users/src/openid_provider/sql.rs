@@ -121,5 +121,11 @@ platform::statements! {
          values ($1, $2, $3, $4, $5, $6)";
     pub(super) KEYS: Platform =
         "select id, algorithm, sealed, signs_from from oauth_keys order by signs_from, id";
+    /// For the rotation of the keys that seal (`platform::secrets::rotation`).
+    pub(super) KEYS_CENSUS: Platform =
+        "select substr(sealed, 1, 5), count(*) from oauth_keys group by substr(sealed, 1, 5)";
+    pub(super) KEYS_SEALED_BEFORE: Platform =
+        "select id, sealed from oauth_keys where sealed < $1 and id > $2 order by id limit $3";
+    pub(super) KEY_RESEALED: Housekeeping = "update oauth_keys set sealed = $3 where id = $1 and sealed = $2";
     pub(super) DELETE_KEY: Platform = "delete from oauth_keys where id = $1";
 }
