@@ -261,7 +261,7 @@ async fn sign_in_again(browser: &mut Client, at: &str) -> std::collections::BTre
         .submit("/sign-in", &[("email", MARA), ("password", PASSWORD), ("next", &next)])
         .await
         .expect(303);
-    landed(browser, &answer.location().to_owned()).await
+    landed(browser, answer.location()).await
 }
 
 #[tokio::test]
@@ -447,7 +447,7 @@ async fn oidcc_ensure_post_request_succeeds() {
         let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
         // A form on the product's page: no cookie comes with it.
         let answer = send_form(&mut kit.nobody(), "/oauth/authorize", &fields).await.expect(303);
-        let code = landed(&mut browser, &answer.location().to_owned()).await["code"].clone();
+        let code = landed(&mut browser, answer.location()).await["code"].clone();
         rp.redeem(kit, &code).await.expect(200);
     })
     .await;

@@ -70,7 +70,7 @@ async fn signing_in_on_the_way_leads_to_the_product() {
             .into_owned();
         let fields = [("email", MARA), ("password", kit::PASSWORD), ("next", next.as_str())];
         let went = browser.submit("/sign-in", &fields).await.expect(303);
-        let on = browser.get(&went.location().to_owned()).await.expect(200);
+        let on = browser.get(went.location()).await.expect(200);
         let code =
             parameters(&hop_of(&on).expect("a page that moves on, since a form led here"))["code"].clone();
         rp.redeem(kit, &code).await.expect(200);

@@ -299,7 +299,7 @@ async fn a_post_of_the_product_leads_to_the_same_page() {
         let hint = hint(kit, &rp, &mut browser).await;
         let fields = [("id_token_hint", hint.as_str()), ("post_logout_redirect_uri", AFTER)];
         let answer = super::send_form(&mut kit.nobody(), "/oauth/logout", &fields).await.expect(303);
-        assert_eq!(browser.get(&answer.location().to_owned()).await.expect(303).location(), AFTER);
+        assert_eq!(browser.get(answer.location()).await.expect(303).location(), AFTER);
         let (_, page) = page(&mut browser, "/sign-in").await;
         assert_eq!(page.status, 200);
     })
