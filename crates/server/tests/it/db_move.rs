@@ -212,3 +212,29 @@ async fn whenever_it_is_killed_the_target_is_whole_or_nothing() {
         target.remove().await;
     }
 }
+
+/// `config check --connect` says who the program is to row-level security, and changes nothing.
+#[tokio::test]
+async fn the_check_says_whether_the_second_wall_holds_the_role() {
+    let place = Place::new();
+    let check = async |database: &str| {
+        let file = place.folder.path().join("bailiwick.toml");
+        std::fs::write(file, format!("database = \"{database}\"\n")).expect("the configuration");
+        place.run(&["config", "check", "--connect"]).await
+    };
+    let ended = check("sqlite:nowhere.db").await;
+    assert!(ended.code == Some(0) && ended.stdout.contains("the database is empty"), "{ended:?}");
+    assert!(!place.folder.path().join("nowhere.db").exists(), "nothing was made");
+    let Some(server) = database::postgres_server() else { return };
+    let postgres = database::postgres(&server).await;
+    let ended = check(&url(&postgres)).await;
+    assert!(ended.code == Some(0) && ended.stdout.contains("the database is empty"), "{ended:?}");
+    assert!(ended.stdout.contains("row-level security holds"), "{ended:?}");
+    drop(Db::open(&postgres.url).await.expect("PostgreSQL opens"));
+    let ended = check(&postgres.as_superuser().expect("a superuser")).await;
+    assert!(ended.code == Some(0) && ended.stdout.contains("as this program"), "{ended:?}");
+    assert!(ended.stderr.contains("bypasses row-level security"), "{ended:?}");
+    let ended = check("postgres://nobody:x@127.0.0.1:1/nothing").await;
+    assert!(ended.code == Some(1) && ended.stderr.contains("cannot be reached"), "{ended:?}");
+    postgres.remove().await;
+}
