@@ -97,10 +97,6 @@ const SCANS: &[(&str, &str)] = &[
         "which key sealed each body; for the operator's page and a rotation",
     ),
     ("platform::mail::sql::COUNTS: mail_outbox", "counts all of them, from an index alone"),
-    (
-        "responsibility::overview::sql::COUNTS: cells",
-        "a figure for every row of the matrix, from an index alone",
-    ),
     ("responsibility::overview::sql::COUNT_CUSTOMERS: organizations", "counts all of them"),
     (
         "users::totp::sql::CENSUS: totp_factors",
