@@ -164,7 +164,9 @@ impl From<DbError> for Problem {
             .detail(match error {
                 DbError::Full => "the disk is full; nothing of this request was stored",
                 DbError::Locked => "the database is locked by another program",
-                DbError::TooSlow(_) => "the database took too long over it; nothing of this request was stored",
+                DbError::TooSlow(_) => {
+                    "the database took too long over it; nothing of this request was stored"
+                }
                 DbError::Closed => "the program is shutting down",
                 _ => "the database cannot be reached",
             })
