@@ -8,7 +8,7 @@
 //!   its ledger, and tried again after 1, 4, 16, 64 minutes … up to 12 hours, since authorities count failures.
 //! - A failure changes nothing about the certificate in force.
 //!
-//! [`order`] talks to the authority, [`due`] decides when, [`follow`] puts what the store holds into use.
+//! `order` talks to the authority, `due` decides when, `follow` puts what the store holds into use.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -8,7 +8,7 @@
 //! - **Acknowledged means durable.** SQLite: WAL, `synchronous=FULL`, one writer thread that commits in groups (each
 //!   request's transaction a savepoint; a failing or panicking one rolls back alone). PostgreSQL: `COMMIT` returned.
 //! - **An organization's statements see its rows alone**: the text says so, and on PostgreSQL row-level security holds it
-//!   to that ([`wall`]).
+//!   to that (`wall`).
 //! - **One SQL text** with `$1` placeholders for both; see [`statement`] for how a statement is declared and checked.
 //!
 //! After an error the rest of the transaction is refused and nothing of it is kept, so a rule never goes on after one:

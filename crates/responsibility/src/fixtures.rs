@@ -43,6 +43,7 @@ pub static FAKE: Area = Area {
         source!(C2, "USR-C2", Customer, "fake.c2"),
         source!(C7, "USR-C7", Customer, "fake.c7"),
         source!(C4, "POL-C4", Customer, "fake.c4", "account."),
+        source!(U4, "USR-C4", Customer, "fake.u4"),
         source!(P3, "USR-P3", Provider, "fake.p3"),
     ],
     drills: &[DrillSource { row: "USR-P3", id: "forged-domain-proof", run: |app| Box::pin(drill(app)) }],
@@ -57,6 +58,7 @@ fn action_of(row: &str) -> &'static str {
         "USR-C2" => "fake.c2",
         "USR-C7" => "fake.c7",
         "POL-C4" => "fake.c4",
+        "USR-C4" => "fake.u4",
         "USR-P3" => "fake.p3",
         other => panic!("{other} has no fake control"),
     }

@@ -102,14 +102,10 @@ fn fit_complex(attribute: &'static Attribute, members: Map<String, Value>) -> Re
         if sub.mutability == Mutability::ReadOnly {
             continue;
         }
-        if let Some(value) = fit(sub, value)? {
-            if out.insert(sub.name.to_owned(), value).is_some() {
-                return Err(Error::syntax(format!(
-                    "`{}` stands twice in `{}`",
-                    quote(&name),
-                    attribute.name
-                )));
-            }
+        if let Some(value) = fit(sub, value)?
+            && out.insert(sub.name.to_owned(), value).is_some()
+        {
+            return Err(Error::syntax(format!("`{}` stands twice in `{}`", quote(&name), attribute.name)));
         }
     }
     Ok(if out.is_empty() { None } else { Some(Value::Object(out)) })

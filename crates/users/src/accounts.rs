@@ -127,7 +127,11 @@ pub fn finish_sign_up(
     };
     let provider = sessions::provider_id(tx)?;
     let account = match principals::account_by_email(tx, &link.email)? {
-        None => create(ctx, tx, provider, &link.email, &new.name)?,
+        None => match create(ctx, tx, provider, &link.email, &new.name)? {
+            Some(account) => account,
+            // By the other of two links, a moment ago.
+            None => return Ok(Commit::unchanged(SignUp::LinkDead)),
+        },
         // Prepared for whoever had the mailbox before its domain was lost.
         Some(account) if crate::domains::is_frozen(tx, &account)? => {
             return Ok(Commit::unchanged(SignUp::LinkDead));
@@ -145,14 +149,14 @@ pub fn finish_sign_up(
     Ok(started.map(|session| SignUp::Done { account: id, session }))
 }
 
-/// Makes an active account. The caller vouches for the address.
+/// Makes an active account, or `None` when the address has one. The caller vouches for the address.
 pub fn create(
     ctx: &Ctx,
     tx: &mut Tx,
     provider: OrganizationId,
     email: &str,
     name: &str,
-) -> Result<Account, DbError> {
+) -> Result<Option<Account>, DbError> {
     let account = Account {
         id: ctx.id(),
         email: email.to_owned(),
@@ -164,11 +168,11 @@ pub fn create(
         created_at: ctx.now,
     };
     if !principals::insert_account(tx, &account)? {
-        return Err(DbError::Unique("email".to_owned()));
+        return Ok(None);
     }
     let event = Event::new(provider, "account.created").target("account", account.id);
     let _recorded = tx.record(event.personal("email", email).personal("name", name));
-    Ok(account)
+    Ok(Some(account))
 }
 
 /// Brings an account to life that an organization prepared: whatever credentials or sessions it had are gone.
@@ -233,7 +237,8 @@ pub fn vouch(
         return Ok(Commit::unchanged(Vouching::Taken));
     }
     let provider = sessions::provider_id(tx)?;
-    let account = create(ctx, tx, provider, email.key(), name)?;
+    let created = create(ctx, tx, provider, email.key(), name)?;
+    let account = created.ok_or_else(|| DbError::Unique("email".to_owned()))?;
     let mut recorded = tx.record(Event::new(provider, "account.vouched").target("account", account.id));
     if let Some((organization, role)) = organization {
         let new = Membership {

@@ -5,7 +5,7 @@
 //! - A token opens one directory. It is shown once; the store keeps its SHA-256.
 //! - There are at most two live tokens for a directory, so that one can replace the other without a gap; [`rotate`]
 //!   ends the older ones after an overlap.
-//! - Nobody is surprised by a token's end: the organization's admins get a mail 30, 7 and 1 days before ([`jobs`]).
+//! - Nobody is surprised by a token's end: the organization's admins get a mail 30, 7 and 1 days before (`jobs`).
 
 use std::time::Duration;
 
@@ -153,6 +153,7 @@ pub enum Which {
     Named(String),
 }
 
+#[expect(clippy::large_enum_variant, reason = "made once for each request and taken apart at once")]
 pub enum Issue {
     /// The secret is here and nowhere else.
     Done {

@@ -14,7 +14,7 @@
 //!   on a page of ours.
 //! - **Access tokens are signed JWTs** (RFC 9068) of ten minutes: whoever only checks the signature is at most so late.
 //!
-//! Start with [`grants`], then [`request`] (what is asked), [`authorize`] (what is decided), [`token`] (what is issued).
+//! Start with [`grants`], then [`request`] (what is asked), [`authorize`] (what is decided), `token` (what is issued).
 
 use std::collections::HashMap;
 use std::sync::{Arc, RwLock};

@@ -2,17 +2,17 @@
 //!
 //! Two things are kept apart. A *record* is what the directory says of a person or a group: data, any attribute the
 //! schema knows. A *link* gives the record an account or a group of the organization, and is made by this program's
-//! rules alone ([`linking`], [`groups`]). Promises:
+//! rules alone (`linking`, `groups`). Promises:
 //! - Every statement carries organization and directory; an id of another directory does not exist.
 //! - Ids are made here, one for each record: `externalId` is data, and the same person in two organizations has two
 //!   unrelated ids.
 //! - A record gets an account only through an address at a domain that the organization has verified; a login that
 //!   others use, too, is never moved. What cannot be linked is kept as a conflict, which admins see and settle
-//!   ([`conflicts`]).
+//!   (`conflicts`).
 //! - Who is deactivated is out with the same transaction: sessions, API tokens, membership. Nothing but the directory or
 //!   an admin brings them back ([`stays_out`]).
 //! - A request is one transaction, however many operations its patch has; each change is in the ledger.
-//! - The request log holds no names, addresses or values ([`request_log`]).
+//! - The request log holds no names, addresses or values (`request_log`).
 
 use platform::db::{Commit, DbError, ReadTx, Recorded, Row, Tx};
 use platform::ids::{AccountId, GroupId, OrganizationId};

@@ -42,19 +42,25 @@ pub struct SealedValue {
     pub sealed: Vec<u8>,
 }
 
+/// Of each key, the first five bytes of what it sealed, and how many values that is.
+pub type Census = Vec<(Vec<u8>, u64)>;
+type CountByKey = fn(&mut ReadTx) -> Result<Census, DbError>;
+type ListFrom = fn(&mut ReadTx, before: &[u8], after: &[u8], limit: u32) -> Result<Vec<SealedValue>, DbError>;
+type Replace = fn(&mut Tx, row: &[u8], old: &[u8], new: Vec<u8>) -> Result<bool, DbError>;
+
 /// A column of sealed values. Submitted by the feature that owns it with [`holding!`](crate::holding).
 pub struct Holding {
     /// `mail_outbox.sealed`.
     pub name: &'static str,
     /// What the values are sealed for.
     pub purpose: &'static str,
-    /// How many values each key sealed: the first five bytes of the value, and their count.
-    pub census: fn(&mut ReadTx) -> Result<Vec<(Vec<u8>, u64)>, DbError>,
+    /// How many values each key sealed.
+    pub census: CountByKey,
     /// Values whose bytes are below `before`, by row, after the row `after`.
-    pub list: fn(&mut ReadTx, before: &[u8], after: &[u8], limit: u32) -> Result<Vec<SealedValue>, DbError>,
+    pub list: ListFrom,
     /// Exchanges a value if it still is what it was; gives whether it was. A housekeeping statement: nothing that
     /// anybody could see changes.
-    pub replace: fn(&mut Tx, row: &[u8], old: &[u8], new: Vec<u8>) -> Result<bool, DbError>,
+    pub replace: Replace,
 }
 
 inventory::collect!(Holding);

@@ -13,7 +13,7 @@ use super::multipart::{self, Multipart};
 mod objects;
 
 /// A JSON body, in and out. In: `Content-Type: application/json`, no unknown members where the type denies them, no
-/// list in place of an object ([`objects`]).
+/// list in place of an object (`objects`).
 pub struct Json<T>(pub T);
 
 /// The limit of bodies is enforced before, by the guard; this one only bounds what a missing guard would let in.

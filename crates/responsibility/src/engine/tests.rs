@@ -324,7 +324,7 @@ async fn evaluate_everything(kit: &Kit) {
 
 #[tokio::test]
 async fn incremental_evaluation_equals_a_full_run_after_random_events() {
-    const ROWS: [&str; 4] = ["USR-C1", "USR-C2", "USR-C7", "POL-C4"];
+    const ROWS: [&str; 5] = ["USR-C1", "USR-C2", "USR-C7", "POL-C4", "USR-C4"];
     const VERDICTS: [&str; 5] = ["met", "not_met", "not_applicable", "unknown", "met"];
     for seed in 0..3_u64 {
         both_with(
@@ -355,9 +355,9 @@ async fn incremental_evaluation_equals_a_full_run_after_random_events() {
                             let action = ["domain.verified", "domain.lost"][pick(2)];
                             say(kit, organization, action, "domain", &[]).await;
                         }
-                        4 => set_until(kit, organization, ROWS[pick(4)], "met", HOUR * 5).await,
+                        4 => set_until(kit, organization, ROWS[pick(5)], "met", HOUR * 5).await,
                         5 => kit.advance_settled(HOUR * u32::try_from(pick(9)).unwrap(), HOUR * 3).await,
-                        _ => set(kit, organization, ROWS[pick(4)], VERDICTS[pick(5)]).await,
+                        _ => set(kit, organization, ROWS[pick(5)], VERDICTS[pick(5)]).await,
                     }
                     if pick(3) == 0 {
                         step(kit).await;
@@ -365,7 +365,7 @@ async fn incremental_evaluation_equals_a_full_run_after_random_events() {
                 }
                 kit.settle().await;
                 let incremental = snapshot(kit).await;
-                assert_eq!(incremental.len(), 4 * 4 + 1, "seed {seed}");
+                assert_eq!(incremental.len(), 4 * 5 + 1, "seed {seed}");
                 check_counts(kit, "kept").await;
                 evaluate_everything(kit).await;
                 check_counts(kit, "counted anew").await;

@@ -361,7 +361,7 @@ fn touch(
     }
     if let (Some(days), Some(set)) = (new.password_max_age_days, known.password_set)
         && now.since(set) >= DAY * u32::from(days)
-        && !old.password_max_age_days.is_some_and(|old| now.since(set) >= DAY * u32::from(old))
+        && old.password_max_age_days.is_none_or(|old| now.since(set) < DAY * u32::from(old))
     {
         effects.insert(Effect::NewPassword);
         because.push(format!("has a password of {}", set.day_words()));

@@ -46,7 +46,7 @@ impl Staged {
 pub fn share_of(account: AccountId) -> u8 {
     let bytes = account.bytes();
     let tail = u16::from_be_bytes([bytes[14], bytes[15]]);
-    u8::try_from(u32::from(tail) * 100 >> 16).unwrap_or(99)
+    u8::try_from((u32::from(tail) * 100) >> 16).unwrap_or(99)
 }
 
 /// A person's place in an organization.

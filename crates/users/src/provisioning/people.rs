@@ -211,13 +211,16 @@ fn write(
     Ok(Some(tx.record(event)))
 }
 
+/// The account, and the conflict that keeps the record from another one.
+type Relinked = (Option<platform::ids::AccountId>, Option<Conflict>);
+
 /// The account of a changed record, and what stands in the way of what it asks for.
 fn relink(
     linking: &Linking<'_>,
     tx: &mut Tx,
     before: &Person,
     address: Option<&EmailAddress>,
-) -> Result<Option<(Option<platform::ids::AccountId>, Option<Conflict>)>, DbError> {
+) -> Result<Option<Relinked>, DbError> {
     let moved = address.map(EmailAddress::key) != before.email.as_deref();
     let Some(account) = before.account else {
         return Ok(match linking.link(tx, address)? {

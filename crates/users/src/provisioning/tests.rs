@@ -37,7 +37,7 @@ pub(super) async fn verify(kit: &Kit, slug: &str, name: &str) {
     let domain = add(&mut owner, slug, name).await;
     script(kit).set(name, Scene::Record(value(&domain)));
     let checked = check(&mut owner, slug, &domain).await;
-    assert_eq!(checked["state"], "verified", "{checked}");
+    assert_eq!(checked["domain"]["state"], "verified", "{checked}");
     kit.settle().await;
 }
 

@@ -23,15 +23,15 @@ fn source(people: usize, groups: usize, round: usize) -> Source {
         let body = json!({
             "externalId": key,
             "userName": format!("person{index}@harbor.example"),
-            "displayName": format!("Person {index} of round {}", if index % 7 == 0 { round } else { 0 }),
-            "active": !(round > 0 && index % 11 == 0),
+            "displayName": format!("Person {index} of round {}", if index.is_multiple_of(7) { round } else { 0 }),
+            "active": !(round > 0 && index.is_multiple_of(11)),
             "emails": [{ "value": format!("person{index}@harbor.example"), "type": "work", "primary": true }],
             "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User": { "department": format!("D{}", index % 5) },
         });
         (key, body)
     };
     // In a later round one in thirteen has left.
-    let here = |index: &usize| round == 0 || index % 13 != 0;
+    let here = |index: &usize| round == 0 || !index.is_multiple_of(13);
     let group = |index: usize| {
         // Each person is in one group, and in the next one a round later.
         let members = (0..people).filter(|one| (one + round) % groups == index);
