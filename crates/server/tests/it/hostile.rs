@@ -321,7 +321,7 @@ async fn unknown_members_are_refused_by_every_route() {
             }
             assert_eq!(answer.status, 422, "{}: {}", name_of(&route), answer.text());
             // An authenticator's answer is a browser's own, with members that browsers add as they please.
-            if path.contains("/passkey") {
+            if route.method == Method::POST && path.contains("/passkey") {
                 continue;
             }
             assert!(
