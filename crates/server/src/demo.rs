@@ -16,6 +16,7 @@ use platform::mail::Mailer;
 use platform::principals;
 use platform::time::{Clock, DAY};
 
+mod controls;
 mod people;
 pub mod prover;
 mod story;

@@ -40,7 +40,7 @@ pub(crate) mod jobs;
 pub mod networks;
 pub(crate) mod pages;
 pub mod resolve;
-pub(crate) mod rollout;
+pub mod rollout;
 pub mod rules;
 mod sql;
 #[cfg(test)]

@@ -29,13 +29,13 @@ use super::people::{DEVICES, Person, person};
 use super::prover::Script;
 
 /// The story so far, and who acts in it.
-struct Teller<'a> {
-    app: &'a App,
+pub(super) struct Teller<'a> {
+    pub(super) app: &'a App,
     script: &'a Script,
     start: Timestamp,
 }
 
-fn broken(what: impl ToString) -> DemoError {
+pub(super) fn broken(what: impl ToString) -> DemoError {
     DemoError::Story(what.to_string())
 }
 
@@ -53,20 +53,20 @@ pub async fn tell(app: &App, script: &Script, end: Timestamp) -> Result<(), Demo
 
 /// A company of the story.
 #[derive(Clone)]
-struct Company {
-    id: OrganizationId,
-    name: &'static str,
-    owner: Account,
-    people: Vec<Account>,
+pub(super) struct Company {
+    pub(super) id: OrganizationId,
+    pub(super) name: &'static str,
+    pub(super) owner: Account,
+    pub(super) people: Vec<Account>,
     domains: Vec<(DomainId, &'static str)>,
 }
 
 impl Teller<'_> {
-    fn ctx(&self) -> Ctx {
+    pub(super) fn ctx(&self) -> Ctx {
         self.app.ctx(Actor::Operator)
     }
 
-    fn ctx_of(&self, account: AccountId, device: usize) -> Ctx {
+    pub(super) fn ctx_of(&self, account: AccountId, device: usize) -> Ctx {
         let (ip, agent) = DEVICES[device % DEVICES.len()];
         let origin = Origin { ip: ip.parse::<IpAddr>().ok(), user_agent: Some(agent.to_owned()) };
         self.app.ctx(Actor::Account(account)).from_origin(origin)
@@ -328,6 +328,14 @@ impl Teller<'_> {
         self.breach_contacts(&harbor).await?;
         self.group(&harbor, "Dispatch", &[0, 2, 4, 6, 8, 10, 12]).await?;
         self.group(&harbor, "Finance", &[1, 3, 5, 9]).await?;
+        // Not those whom the printed links sign in: whoever tries the demo has no authenticator app of theirs.
+        for account in harbor.people.iter().skip(1).step_by(2) {
+            self.enrol(account).await?;
+        }
+        self.policies(&harbor).await?;
+        self.api_token(&harbor, "Nightly matrix report", 365).await?;
+        self.linked_directory(&harbor, "harbor.example").await?;
+        self.products().await?;
         Ok(harbor)
     }
 
@@ -401,6 +409,8 @@ impl Teller<'_> {
         self.invite(kestrel, "rita.moss@printworks.example").await?;
         self.until_time(end.minus(DAY * 3)).await?;
         self.invite(harbor, "new.colleague@harbor.example").await?;
+        self.until_time(end.minus(DAY)).await?;
+        self.roll_out_mfa(harbor, Rules { password_reuse_history: 5, ..Rules::RECOMMENDED }).await?;
         Ok(self.until_time(end).await?)
     }
 }

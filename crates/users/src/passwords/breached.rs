@@ -134,7 +134,7 @@ pub fn words(app: &App) -> String {
         ),
         None => {
             "No list of known passwords is configured on this installation: new passwords are compared with \
-                 common words alone. Whoever runs it sets `breached_passwords`."
+                 common words alone. Whoever runs it names one in the setting breached_passwords."
                 .to_owned()
         }
     }

@@ -187,6 +187,7 @@ struct MailsPage {
     shell: Shell,
     tabs: Vec<NavItem>,
     state: MailState,
+    empty: &'static str,
     mails: Vec<MailLine>,
     may_manage: bool,
 }
@@ -214,6 +215,11 @@ async fn mails(State(app): State<App>, access: Access, Query(query): Query<api::
             tab("Sent", MailState::Sent),
         ],
         state,
+        empty: match state {
+            MailState::Failed => "No mail failed",
+            MailState::Waiting => "No mail waits",
+            MailState::Sent => "No mail was sent yet",
+        },
         mails: found.into_iter().map(line).collect(),
         may_manage: access.may(Permission::ProviderManage),
     })
