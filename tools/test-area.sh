@@ -8,11 +8,10 @@ cd "$ROOT"
 area=$1
 shift
 
-# The program as ./run builds it, for the areas that look at it from outside.
-build_fast() {
-  say "building the program (profile fast)"
-  cargo build --quiet --profile fast --package bailiwick
-  BAILIWICK_BIN="$(target_dir)/fast/bailiwick"
+# The program for the areas that look at it from outside: the one that `rust` has built already.
+build_program() {
+  cargo build --quiet --package bailiwick
+  BAILIWICK_BIN="$(target_dir)/debug/bailiwick"
   export BAILIWICK_BIN
 }
 
@@ -41,7 +40,7 @@ docs() {
   local tests=(tests/docs/*.test.mjs)
   if [ -e "${tests[0]}" ]; then
     tools/provision.sh node smtp dns
-    build_fast
+    build_program
     node_tests "${tests[@]}"
   fi
 }
@@ -139,7 +138,7 @@ deny() {
 
 e2e() {
   tools/provision.sh e2e dns smtp
-  build_fast
+  build_program
   local tests=(tests/e2e/*.test.mjs)
   [ $# -eq 0 ] || tests=("${@/#/--test-name-pattern=}" "${tests[@]}")
   node_tests "${tests[@]}"
@@ -149,28 +148,28 @@ e2e() {
 # One organization's way through the product, on the database of E2E_DATABASE.
 story() {
   tools/provision.sh e2e dns smtp
-  [ -n "${BAILIWICK_BIN:-}" ] || build_fast
+  [ -n "${BAILIWICK_BIN:-}" ] || build_program
   node_tests tests/e2e/story.test.mjs
 }
 
 # Requests made up from /openapi.json, right and wrong ones: every answer is as promised, none is a 5xx.
 api() {
   tools/provision.sh node schemathesis
-  build_fast
+  build_program
   node_tests tests/api/*.test.mjs
 }
 
 # Other people's OpenID clients sign in through the program, as products do.
 openid() {
   tools/provision.sh openid authlib
-  build_fast
+  build_program
   node_tests tests/openid/*.test.mjs
 }
 
 # Public conformance testers for SCIM against the running program, and a drift check over its command line.
 scim() {
   tools/provision.sh node scim
-  build_fast
+  build_program
   node_tests tests/scim/*.test.mjs
 }
 

@@ -10,7 +10,7 @@ import { promisify } from "node:util";
 import { freePort, start, temporaryFolder } from "../../kit/process.mjs";
 
 const run = promisify(execFile);
-export const BINARY = process.env.BAILIWICK_BIN ?? fileURLToPath(new URL("../../../target/fast/bailiwick", import.meta.url));
+export const BINARY = process.env.BAILIWICK_BIN ?? fileURLToPath(new URL("../../../target/debug/bailiwick", import.meta.url));
 
 export async function startBailiwick({ args = [], env = {}, ready_ms = 60_000 } = {}) {
   const folder = temporaryFolder("server");
