@@ -7,6 +7,8 @@ import { inspect, openBrowser } from "./lib/browser.mjs";
 import { startBailiwick } from "./lib/server.mjs";
 
 const WIDTHS_PX = [390, 1280];
+// The second page of a kind has other things on it, but the same colours and columns.
+const SECOND_LOOKS = [[390, "dark"], [1280, "light"]];
 const FIRST_LOAD_BYTES_MAX = 100_000;
 // What a list should take on the server; said, not insisted on: other programs share this machine.
 const SERVER_MS = 50;
@@ -92,7 +94,7 @@ async function walk(t, page, who) {
     seen.kinds.set(kind, looked + 1);
     const name = `demo-${kind.replaceAll(/[^a-z0-9A-Z]+/g, "-").replaceAll(/^-|-$/g, "")}-${looked + 1}`;
     try {
-      await inspect(page, name, { widths_px: WIDTHS_PX });
+      await inspect(page, name, looked === 0 ? { widths_px: WIDTHS_PX } : { looks: SECOND_LOOKS });
     } catch (error) {
       wrong.push(`${url.pathname}: ${error.message}\n${JSON.stringify(error.actual ?? "", null, 1)}`);
     }

@@ -108,18 +108,16 @@ export async function picture(page, name) {
   return path;
 }
 
-// The page as it stands, at these widths, light and dark: no accessibility finding, no sideways scroll,
-// one picture each.
-export async function inspect(page, name, { widths_px = WIDTHS_PX } = {}) {
+// The page as it stands, in each of these looks (width in pixels, colour scheme), by default every width light and
+// dark: no accessibility finding, no sideways scroll, one picture each.
+export async function inspect(page, name, { widths_px = WIDTHS_PX, looks } = {}) {
   const was = page.viewportSize();
-  for (const width_px of widths_px) {
-    for (const scheme of ["light", "dark"]) {
-      await page.setViewportSize({ width: width_px, height: 900 });
-      await page.emulateMedia({ colorScheme: scheme });
-      await assertAccessible(page);
-      await assertNoSidewaysScroll(page);
-      await picture(page, `${name}-${width_px}-${scheme}`);
-    }
+  for (const [width_px, scheme] of looks ?? widths_px.flatMap((width) => [[width, "light"], [width, "dark"]])) {
+    await page.setViewportSize({ width: width_px, height: 900 });
+    await page.emulateMedia({ colorScheme: scheme });
+    await assertAccessible(page);
+    await assertNoSidewaysScroll(page);
+    await picture(page, `${name}-${width_px}-${scheme}`);
   }
   await page.setViewportSize(was);
   await page.emulateMedia({ colorScheme: null });
