@@ -135,6 +135,12 @@ impl Config {
         &self.effective
     }
 
+    /// Whether nobody set this setting.
+    pub fn is_default(&self, key: &str) -> bool {
+        let default = sources::Origin::Default.to_string();
+        self.effective.iter().any(|one| one.key == key && one.origin == default)
+    }
+
     /// `https://trust.example.com`, without a slash at the end: what links start with and `Origin` must equal.
     pub fn public_origin(&self) -> String {
         self.public_url.origin().ascii_serialization()

@@ -14,6 +14,7 @@ pub mod events;
 pub mod evidence;
 pub mod feed;
 pub mod ids;
+pub mod installation;
 pub mod jobs;
 pub mod log;
 pub mod mail;

@@ -10,7 +10,7 @@ use platform::ctx::Random;
 use platform::db::{Db, SecondWall};
 use platform::time::Clock;
 use platform::web::Authenticate;
-use platform::{mail, outbound, secrets};
+use platform::{installation, mail, outbound, secrets};
 use users::domains::prover::{NetworkProver, ProverService};
 use users::passkeys::attestation::Makes;
 use users::passwords::PasswordPool;
@@ -45,6 +45,8 @@ pub enum StartError {
 
 /// What differs between a server, a command on the server's machine, and the demo.
 pub struct Options {
+    /// A command beside a server: links lead to where that server is, unless the configuration says otherwise.
+    pub beside_server: bool,
     pub clock: Clock,
     pub random: Random,
     pub authenticate: Arc<dyn Authenticate>,
@@ -57,13 +59,20 @@ pub async fn build(config: Config, options: Options) -> Result<App, StartError> 
 
 /// As [`build`], with more services.
 pub async fn build_with(
-    config: Config,
+    mut config: Config,
     options: Options,
     more: impl FnOnce(AppBuilder) -> AppBuilder,
 ) -> Result<App, StartError> {
     make_folder(&config.data_dir)?;
     let db = Db::open(&config.database).await?;
     warn_of_the_wall(&db);
+    if !options.beside_server {
+        installation::announce(&db, &config.public_url).await?;
+    } else if config.is_default("public_url")
+        && let Some(url) = installation::announced(&db).await?
+    {
+        config.public_url = url;
+    }
     let records = secrets::records::load(&db).await?;
     let (keyring, new) =
         secrets::open_keyring(&config.master_key, &records, options.clock.now(), &options.random)?;

@@ -106,8 +106,12 @@ impl Client {
             flags.push(("database".to_owned(), database.clone()));
         }
         let config = config::load(None, flags)?;
-        let options =
-            start::Options { clock: Clock::System, random: Random::System, authenticate: operator() };
+        let options = start::Options {
+            beside_server: true,
+            clock: Clock::System,
+            random: Random::System,
+            authenticate: operator(),
+        };
         let app = start::build(config, options).await?;
         let router = guard::router(&app);
         Ok(Self::Store { app, router })

@@ -111,8 +111,12 @@ async fn serve(config: Config) -> Result<(), CliError> {
         .install_recorder()
         .map_err(|error| CliError::Failed(format!("cannot collect metrics: {error}")))?;
     let clock = if config.test_clock { Clock::virtual_at(Clock::System.now()) } else { Clock::System };
-    let options =
-        start::Options { clock, random: Random::System, authenticate: users::sessions::authenticator() };
+    let options = start::Options {
+        beside_server: false,
+        clock,
+        random: Random::System,
+        authenticate: users::sessions::authenticator(),
+    };
     // The ports first: a second start on the same data folder should say so at once.
     let listener = serve::bind(config.listen).await.map_err(StartError::from)?;
     let plain = match config.redirect_listen {

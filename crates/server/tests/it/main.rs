@@ -4,6 +4,7 @@
 
 mod audit_coverage;
 mod bad_start;
+mod beside;
 mod db_move;
 mod edge;
 mod framing;
