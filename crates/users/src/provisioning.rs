@@ -186,6 +186,25 @@ pub struct Group {
     pub changed_at: Timestamp,
 }
 
+impl Group {
+    /// What it is called where people read: its name, or, without one, the end of its id.
+    pub fn title(&self) -> String {
+        if !self.name.is_empty() {
+            return self.name.clone();
+        }
+        let id = self.id.to_string();
+        format!("Group {}", id.rsplit('-').next().unwrap_or(&id))
+    }
+
+    /// Unique in its directory. A record without a name has its id after a character that no name holds.
+    fn name_key(&self) -> String {
+        match self.name.as_str() {
+            "" => format!("\u{1}{}", self.id),
+            name => name.to_lowercase(),
+        }
+    }
+}
+
 fn read_group(row: &Row) -> Result<Group, DbError> {
     let conflict: Option<String> = row.get(4)?;
     Ok(Group {

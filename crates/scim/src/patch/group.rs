@@ -14,7 +14,7 @@ use crate::value;
 /// One step of a change of a group, in order.
 #[derive(Clone, Debug, PartialEq)]
 pub enum GroupChange {
-    Name(String),
+    Name(Option<String>),
     ExternalId(Option<String>),
     Add(Vec<String>),
     Remove(Vec<String>),
@@ -48,10 +48,7 @@ fn one(operation: &Operation) -> Result<Option<GroupChange>, Error> {
     };
     let text = value.as_ref().and_then(Value::as_str).map(str::to_owned);
     match (attribute.name, text) {
-        ("displayName", Some(name)) if !name.trim().is_empty() => Ok(Some(GroupChange::Name(name))),
-        ("displayName", _) => {
-            Err(Error::bad(ScimType::Mutability, "`displayName` is required and cannot be removed"))
-        }
+        ("displayName", name) => Ok(Some(GroupChange::Name(name))),
         ("externalId", text) => Ok(Some(GroupChange::ExternalId(text))),
         _ => Ok(None),
     }

@@ -167,11 +167,15 @@ fn a_remove_of_one_member_removes_one_member() {
             json!({ "op": "add", "path": "members", "value": [{ "value": "a", "display": "Ann" }] }),
             G::Add(ids(&["a"])),
         ),
-        (json!({ "op": "replace", "path": "displayName", "value": "Crew" }), G::Name("Crew".to_owned())),
+        (
+            json!({ "op": "replace", "path": "displayName", "value": "Crew" }),
+            G::Name(Some("Crew".to_owned())),
+        ),
         (
             json!({ "op": "replace", "value": { "id": "x", "displayName": "Crew" } }),
-            G::Name("Crew".to_owned()),
+            G::Name(Some("Crew".to_owned())),
         ),
+        (json!({ "op": "remove", "path": "displayName" }), G::Name(None)),
         (json!({ "op": "remove", "path": "externalId" }), G::ExternalId(None)),
     ] {
         assert_eq!(group(json!([operation])).unwrap(), [change], "{operation}");
@@ -184,7 +188,6 @@ fn a_remove_of_one_member_removes_one_member() {
         json!({ "op": "remove", "path": "members[" }),
         json!({ "op": "add", "path": "members", "value": [{ "type": "User" }] }),
         json!({ "op": "replace", "path": "members[value eq \"a\"].value", "value": "b" }),
-        json!({ "op": "remove", "path": "displayName" }),
     ] {
         if operation["value"] == "" {
             // An empty id is nobody's: it removes nobody.

@@ -7,7 +7,7 @@ pub static GROUP_SCHEMA: Schema = Schema {
     name: "Group",
     description: "Group",
     attributes: &[
-        Attribute::text("displayName", "its name for people").required().unique(),
+        Attribute::text("displayName", "its name for people").unique(),
         Attribute::new("members", Kind::Complex(MEMBER), "who is in it").many(),
     ],
 };

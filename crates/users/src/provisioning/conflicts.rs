@@ -41,7 +41,7 @@ pub fn list(
         Some(Open { id: person.id, kind: "user", name: person.user_name, conflict: person.conflict? })
     };
     let group = |group: Group| {
-        Some(Open { id: group.id, kind: "group", name: group.name, conflict: group.conflict? })
+        Some(Open { id: group.id, kind: "group", name: group.title(), conflict: group.conflict? })
     };
     let mut all: Vec<Open> =
         people.into_iter().filter_map(person).chain(groups.into_iter().filter_map(group)).collect();
@@ -153,7 +153,7 @@ fn settle_group(
     how: How,
 ) -> Result<Commit<Settling>, DbError> {
     crate::organizations::lock(tx, scope.organization)?;
-    let other = principals::group_by_name(tx, scope.organization, &record.name)?;
+    let other = principals::group_by_name(tx, scope.organization, &record.title())?;
     match (other, record.group, how) {
         (Some(other), None, How::TakeOver) => {
             if super::fills_group(tx, scope.organization, other.id)?.is_some() {
@@ -166,7 +166,7 @@ fn settle_group(
             return Ok(Commit::unchanged(Settling::Still(Conflict::NameTaken)));
         }
         (_, Some(group), How::Retry) => {
-            groups::rename_group(tx, scope, group, &record.name)?;
+            groups::rename_group(tx, scope, group, &record.title())?;
             record.conflict = None;
         }
         (_, None, How::Retry) => {
@@ -179,7 +179,7 @@ fn settle_group(
     let mut event = Event::new(scope.organization, "directory_group.conflict_settled")
         .target("directory_group", record.id)
         .with("directory", scope.directory)
-        .with("name", &record.name)
+        .with("name", record.title())
         .with("how", if how == How::TakeOver { "taken_over" } else { "retried" });
     if let Some(group) = record.group {
         event = event.with("group", group);

@@ -34,8 +34,10 @@ pub(crate) enum Change {
     Patch(Patch),
 }
 
-fn check_name(name: &str) -> Ruling<String> {
-    let name = name.trim();
+/// Empty: the record has none. RFC 7643 calls it required in §4.2 and optional in the schema of §8.7.1; clients are
+/// checked against the schema, so a group without one is taken and shown under its id.
+fn check_name(name: Option<&str>) -> Ruling<String> {
+    let Some(name) = name.map(str::trim) else { return Ok(String::new()) };
     let count = name.chars().count();
     if count == 0 || count > NAME_CHARS_MAX || name.chars().any(char::is_control) {
         let why =
@@ -51,31 +53,29 @@ pub(crate) fn create(
     scope: &Scope,
     resource: &Resource,
 ) -> Result<Commit<Ruling<Outcome>>, DbError> {
-    let name = match check_name(resource.text("displayName").unwrap_or_default()) {
+    let name = match check_name(resource.text("displayName")) {
         Ok(name) => name,
         Err(error) => return Ok(refused(error)),
     };
-    let (group, conflict) = match make_group(ctx, tx, scope, &name)? {
-        Some(group) => (Some(group), None),
-        None => (None, Some(Conflict::NameTaken)),
-    };
-    let record = Group {
+    let mut record = Group {
         id: ctx.id(),
-        group,
+        group: None,
         name,
         external_id: resource.external_id().map(str::to_owned),
-        conflict,
+        conflict: None,
         version: 1,
         created_at: ctx.now,
         changed_at: ctx.now,
     };
+    record.group = make_group(ctx, tx, scope, &record.title())?;
+    record.conflict = record.group.is_none().then_some(Conflict::NameTaken);
     let row = params![
         scope.organization,
         scope.directory,
         record.id,
         record.group,
         record.name.as_str(),
-        record.name.to_lowercase(),
+        record.name_key(),
         record.external_id.clone(),
         record.conflict.map(Conflict::as_str),
         ctx.now
@@ -115,7 +115,7 @@ fn event(scope: &Scope, action: &'static str, record: &Group) -> Event {
     let mut event = Event::new(scope.organization, action)
         .target("directory_group", record.id)
         .with("directory", scope.directory)
-        .with("name", &record.name);
+        .with("name", record.title());
     if let Some(group) = record.group {
         event = event.with("group", group);
     }
@@ -257,7 +257,7 @@ pub(crate) fn change(
     }
     let steps = match change {
         Change::Replace(resource) => Ok(vec![
-            GroupChange::Name(resource.text("displayName").unwrap_or_default().to_owned()),
+            GroupChange::Name(resource.text("displayName").map(str::to_owned)),
             GroupChange::ExternalId(resource.external_id().map(str::to_owned)),
             GroupChange::Set(resource.members()),
         ]),
@@ -270,7 +270,7 @@ pub(crate) fn change(
     let (mut record, mut tally) = (before.clone(), Tally::default());
     for step in steps {
         let done = match step {
-            GroupChange::Name(name) => match check_name(&name) {
+            GroupChange::Name(name) => match check_name(name.as_deref()) {
                 Ok(name) => {
                     record.name = name;
                     Tally::default()
@@ -332,7 +332,7 @@ pub(crate) fn save(ctx: &Ctx, tx: &mut Tx, scope: &Scope, record: &mut Group) ->
         record.id,
         record.group,
         record.name.as_str(),
-        record.name.to_lowercase(),
+        record.name_key(),
         record.external_id.clone(),
         record.conflict.map(Conflict::as_str),
         ctx.now
@@ -351,15 +351,20 @@ fn rename(
     before: &Group,
     record: &mut Group,
 ) -> Result<Option<scim::Error>, DbError> {
-    let key = record.name.to_lowercase();
-    if key != before.name.to_lowercase()
+    let key = record.name_key();
+    if key != before.name_key()
         && tx
             .first(&sql::GROUP_BY_NAME, params![scope.organization, scope.directory, key.as_str()])?
             .is_some()
     {
         return Ok(Some(uniqueness("group with this `displayName`")));
     }
-    let other = principals::group_by_name(tx, scope.organization, &record.name)?;
+    if record.name.is_empty() && record.group.is_some() {
+        // The organization's group keeps the name that people know it by.
+        record.conflict = None;
+        return Ok(None);
+    }
+    let other = principals::group_by_name(tx, scope.organization, &record.title())?;
     let taken = other.is_some_and(|other| Some(other.id) != record.group);
     match record.group {
         None if taken => {}
@@ -387,7 +392,7 @@ pub(crate) fn rename_group(tx: &mut Tx, scope: &Scope, group: GroupId, name: &st
 
 /// Makes a group for a record that had none, and fills it. `false` when its name is still taken.
 pub(crate) fn attach(ctx: &Ctx, tx: &mut Tx, scope: &Scope, record: &mut Group) -> Result<bool, DbError> {
-    let Some(group) = make_group(ctx, tx, scope, &record.name)? else { return Ok(false) };
+    let Some(group) = make_group(ctx, tx, scope, &record.title())? else { return Ok(false) };
     record.group = Some(group);
     record.conflict = None;
     let accounts = linked_accounts(tx, scope, record.id)?;

@@ -97,7 +97,9 @@ pub(crate) fn group_document(
     let mut out = Map::new();
     out.insert("schemas".to_owned(), json!([kind.schema.urn]));
     out.insert("id".to_owned(), json!(group.id));
-    out.insert("displayName".to_owned(), json!(group.name));
+    if !group.name.is_empty() {
+        out.insert("displayName".to_owned(), json!(group.name));
+    }
     if let Some(external_id) = &group.external_id {
         out.insert("externalId".to_owned(), json!(external_id));
     }

@@ -232,6 +232,33 @@ async fn a_name_conflict_is_kept_shown_and_settled() {
     .await;
 }
 
+/// RFC 7643 §8.7.1 does not require a name, and conformance testers make groups without one.
+#[tokio::test]
+async fn a_group_without_a_name_is_shown_under_its_id() {
+    on_both(async |kit| {
+        verify(kit, "harbor", "harbor.example").await;
+        let harbor = kit.organization("harbor").await;
+        let mut idp = Idp::of(kit, "harbor").await;
+        let ann = idp.user("ann@harbor.example", json!({})).await;
+        let path = idp.at("/Groups");
+        let body = json!({ "schemas": [GROUP], "members": [{ "value": ann["id"] }] });
+        let made = idp.client.post(&path, body.clone()).await.expect(201).json();
+        assert_eq!(made["displayName"], Value::Null);
+        let title = format!("Group {}", made["id"].as_str().unwrap().rsplit('-').next().unwrap());
+        assert_eq!(group_members(kit, harbor, &title).await.unwrap().len(), 1);
+        idp.client.post(&path, body).await.expect(201);
+        let named = json!([{ "op": "add", "path": "displayName", "value": "Crew" }]);
+        assert_eq!(idp.patch("Groups", &made, named).await.expect(200).json()["displayName"], "Crew");
+        assert!(group_members(kit, harbor, &title).await.is_none());
+        let unnamed = json!([{ "op": "remove", "path": "displayName" }]);
+        assert_eq!(idp.patch("Groups", &made, unnamed).await.expect(200).json()["displayName"], Value::Null);
+        assert_eq!(group_members(kit, harbor, "Crew").await.unwrap().len(), 1, "people know it as Crew");
+        let blank = json!({ "schemas": [GROUP], "displayName": " " });
+        idp.client.post(&path, blank).await.expect(400);
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn the_request_log_says_what_was_asked_without_names_and_values() {
     on_both(async |kit| {
