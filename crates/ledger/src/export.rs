@@ -89,7 +89,9 @@ pub enum Trust {
     /// It is the one.
     Signed,
     /// It came before: so many handovers lead from it to the one that signed.
-    VouchedFor { handovers: usize },
+    VouchedFor {
+        handovers: usize,
+    },
     None,
 }
 

@@ -128,7 +128,9 @@ impl Handover {
 }
 
 /// Checks that each handover is signed and goes on where the one before ended.
-pub fn verify_handovers<'n>(notes: impl IntoIterator<Item = &'n str>) -> Result<Vec<Handover>, HandoverError> {
+pub fn verify_handovers<'n>(
+    notes: impl IntoIterator<Item = &'n str>,
+) -> Result<Vec<Handover>, HandoverError> {
     let mut chain: Vec<Handover> = Vec::new();
     for note in notes {
         let next = Handover::verify(note)?;

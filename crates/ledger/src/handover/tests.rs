@@ -115,7 +115,9 @@ fn signers_that_nobody_vouches_for_are_refused() {
     assert!(Signers::new(arc(3), vec![arc(2), arc(1)], notes()).is_ok());
     assert!(Signers::new(arc(3), vec![arc(1)], notes()).is_ok());
     assert!(Signers::new(arc(1), Vec::new(), Vec::new()).is_ok());
-    for (current, overlapping) in [(2, vec![]), (3, vec![arc(4)]), (3, vec![arc(1), arc(2)]), (3, vec![arc(3)])] {
+    for (current, overlapping) in
+        [(2, vec![]), (3, vec![arc(4)]), (3, vec![arc(1), arc(2)]), (3, vec![arc(3)])]
+    {
         let refused = Signers::new(arc(current), overlapping, notes()).err();
         assert_eq!(refused, Some(HandoverError::Chain));
     }

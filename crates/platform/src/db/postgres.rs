@@ -13,6 +13,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::ctx::Ctx;
 
+use super::lock::Company;
 use super::transaction::Connection;
 use super::wall::{self, SecondWall};
 use super::{Commit, DbError, ReadTx, Tx, Written, lock, migrate};

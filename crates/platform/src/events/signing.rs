@@ -40,7 +40,7 @@ crate::statements! {
         "select number, public, sealed, handover, begins_at, ends_at, retired_at from ledger_keys order by number";
     INSERT: Platform =
         "insert into ledger_keys (number, public, sealed, handover, begins_at, ends_at)
-         values ($1, $2, $3, $4, $5, $6)";
+         values ($1, $2, $3, $4, $5, $6) on conflict (number) do nothing";
     /// An end comes earlier, never later than it was said to.
     END: Platform =
         "update ledger_keys set ends_at = $2 where number = $1 and (ends_at is null or ends_at > $2)";
@@ -195,6 +195,8 @@ pub enum Rotating {
     Done(LedgerKey),
     /// An older key still signs: its end comes first, or the rotation is one without overlap.
     Overlapping(LedgerKey),
+    /// Another node made a new key in the same moment.
+    Raced,
     /// There have been as many as a ledger may have.
     Full,
 }
@@ -243,7 +245,9 @@ pub fn rotate(
         handover: Some(handover.sign(&old, &new, name).map_err(failed)?),
     };
     let sealed = keyring.seal(PURPOSE, &context(number), &*seed, ctx.random()).map_err(failed)?;
-    insert(tx, &key, Some(sealed))?;
+    if !insert(tx, &key, Some(sealed))? {
+        return Ok(Commit::unchanged(Rotating::Raced));
+    }
     for older in &standing {
         tx.execute(&END, params![older.key.number, ends_at])?;
     }
@@ -263,10 +267,10 @@ pub fn rotate(
     Ok(Commit::changed(Rotating::Done(key), recorded))
 }
 
-fn insert(tx: &mut Tx, key: &LedgerKey, sealed: Option<Vec<u8>>) -> Result<(), DbError> {
+fn insert(tx: &mut Tx, key: &LedgerKey, sealed: Option<Vec<u8>>) -> Result<bool, DbError> {
     let public = key.public.bytes().to_vec();
     let row = params![key.number, public, sealed, key.handover.clone(), key.begins_at, key.ends_at];
-    tx.execute(&INSERT, row).map(|_| ())
+    Ok(tx.execute(&INSERT, row)? == 1)
 }
 
 /// Puts the end of every key whose time is over into the provider's ledger, and wipes its seed.

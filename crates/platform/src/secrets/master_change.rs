@@ -128,12 +128,7 @@ pub(super) fn resume(path: &Path, old: &MasterKey, records: &[WrappedKey]) -> Op
 
 /// Wraps every stored key by `new`; gives how many. For whoever has the store alone: another node would go on wrapping by
 /// the old one.
-pub fn rewrap(
-    ctx: &Ctx,
-    tx: &mut Tx,
-    keyring: &Keyring,
-    new: &MasterKey,
-) -> Result<Commit<usize>, DbError> {
+pub fn rewrap(ctx: &Ctx, tx: &mut Tx, keyring: &Keyring, new: &MasterKey) -> Result<Commit<usize>, DbError> {
     let fail = |message: String| DbError::Other { statement: sql::REWRAP.name, message };
     let provider = principals::provider(tx)?.ok_or(DbError::NotSetUp)?;
     records::learn(tx, keyring)?;

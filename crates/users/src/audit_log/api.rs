@@ -308,8 +308,7 @@ async fn consistency(
 pub(super) async fn download(State(app): State<App>, access: Access) -> platform::web::Result {
     let organization = access.organization()?.clone();
     let (id, now, keyring) = (organization.id, access.ctx.now, app.keyring().clone());
-    let signing =
-        move |tx: &mut ReadTx| Ok((proofs::head(tx, id)?, signing::signers(tx, &keyring, now)?));
+    let signing = move |tx: &mut ReadTx| Ok((proofs::head(tx, id)?, signing::signers(tx, &keyring, now)?));
     let ((size, _), signers) = app.db().read::<_, DbError, _>(signing).await?;
     Ok(export::answer(export::Export {
         app,

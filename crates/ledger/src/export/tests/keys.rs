@@ -108,7 +108,10 @@ fn a_history_that_was_changed_is_refused() {
     let mut forged = lines.clone();
     forged[1] = line_of(2, 9, 2);
     let verified = verify_export(forged.concat().as_bytes()).unwrap();
-    assert_eq!((verified.trust(&pinned(1)), verified.trust(&pinned(2))), (Trust::None, Trust::VouchedFor { handovers: 1 }));
+    assert_eq!(
+        (verified.trust(&pinned(1)), verified.trust(&pinned(2))),
+        (Trust::None, Trust::VouchedFor { handovers: 1 })
+    );
     // A header of version 2 without a history, and one of version 1 with it.
     for (from, to) in [("\"handovers\":2", "\"handovers\":0"), ("\"handovers\":2", "\"handovers\":1001")] {
         let (line, damage) = damage(&|lines| lines[0] = lines[0].replace(from, to));
@@ -145,7 +148,8 @@ fn only_keys_of_the_history_sign_an_export_each_once_and_the_newest_first() {
         let note = lines::read_checkpoint(lines[last].trim_end()).unwrap();
         let (body, _) = note.rsplit_once("\n\n").unwrap();
         let keys: Vec<_> = signers.iter().map(|seed| key(*seed)).collect();
-        let signed = crate::checkpoint::sign_note(format!("{body}\n"), &keys.iter().collect::<Vec<_>>(), ORIGIN);
+        let signed =
+            crate::checkpoint::sign_note(format!("{body}\n"), &keys.iter().collect::<Vec<_>>(), ORIGIN);
         let mut line = Vec::new();
         lines::push_checkpoint(&mut line, &signed.unwrap());
         lines[last] = format!("{}\n", String::from_utf8(line).unwrap());
@@ -171,5 +175,7 @@ fn a_checkpoint_of_the_overlap_is_believed_by_whoever_trusts_either_key() {
     }
     assert!(Checkpoint::verify(&note, &pinned(1)).is_err());
     let after = checkpoint.sign_by(&rotated(&[]), ORIGIN).unwrap();
-    assert!(Checkpoint::verify(&after, &pinned(3)).is_ok() && Checkpoint::verify(&after, &pinned(2)).is_err());
+    assert!(
+        Checkpoint::verify(&after, &pinned(3)).is_ok() && Checkpoint::verify(&after, &pinned(2)).is_err()
+    );
 }
