@@ -35,7 +35,7 @@ pub fn routes() -> Routes {
         .add(
             routes::post("/api/v1/provider/secrets/rotate-ledger-key", "ledger_keys.rotate", manage, rotate)
                 .summary("Sign checkpoints with a new key that the old one vouches for; both sign during the overlap")
-                .takes::<RotateRequest>()
+                .takes::<RotateLedgerKeyRequest>()
                 .gives::<LedgerKeysView>(200)
                 .records("ledger.key_"),
         )
@@ -103,7 +103,7 @@ struct LedgerKeysView {
 
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-struct RotateRequest {
+struct RotateLedgerKeyRequest {
     /// How long the old key signs beside the new one: 0 to 365; 30 when not said. 0 ends every older key now, as after
     /// a theft.
     #[serde(default = "overlap_days")]
@@ -172,7 +172,11 @@ async fn apply(app: &App, access: &Access, overlap: Duration) -> Result<LedgerKe
     }
 }
 
-async fn rotate(State(app): State<App>, access: Access, Json(asked): Json<RotateRequest>) -> web::Result {
+async fn rotate(
+    State(app): State<App>,
+    access: Access,
+    Json(asked): Json<RotateLedgerKeyRequest>,
+) -> web::Result {
     let overlap = overlap_of(asked.overlap_days)?;
     if asked.dry_run {
         let keys = current(&app, &access).await?;
