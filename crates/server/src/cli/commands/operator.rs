@@ -114,7 +114,7 @@ pub struct Secrets {
 
 #[derive(Subcommand)]
 enum SecretsCommand {
-    /// Every key with its age: those that seal secrets at rest, how far a rotation is, those that sign, the master key
+    /// Every key: those that seal secrets, those that sign, the master key
     Status,
     /// Seal with a new key; the running server seals anew what older keys sealed
     Rotate {
@@ -128,7 +128,7 @@ enum SecretsCommand {
         #[arg(long)]
         dry_run: bool,
     },
-    /// Wrap every key by a new master key, on the server's machine with every server stopped
+    /// Wrap every key by a new master key; stop every server first
     ChangeMasterKey(super::super::master_key::Change),
 }
 
