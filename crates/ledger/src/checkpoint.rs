@@ -8,12 +8,13 @@
 //! — cloud.example/ledger/0197a1c0-… Az3grl…       name, base64(key id || signature)
 //! ```
 //!
-//! The signature covers everything up to the empty line. Signatures by other keys (witnesses) are ignored, extension
-//! lines after the root are allowed.
+//! The signature covers everything up to the empty line. Signatures by other keys (witnesses; the key before, while a
+//! rotation overlaps) are ignored, extension lines after the root are allowed.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::handover::Signers;
 use crate::key::{KeyError, SigningKey, VerifyKey};
 use crate::tree::Hash;
 
@@ -60,29 +61,21 @@ pub enum CheckpointError {
 impl Checkpoint {
     /// The signed text. `name` is the key's name, by convention the origin.
     pub fn sign(&self, key: &SigningKey, name: &str) -> Result<String, CheckpointError> {
-        self.sign_with(&[], key, name)
+        self.sign_with(&[], &[key], name)
+    }
+
+    /// As [`Checkpoint::sign`], by every key that signs now; whoever trusts any of them believes it.
+    pub fn sign_by(&self, signers: &Signers, name: &str) -> Result<String, CheckpointError> {
+        self.sign_with(&[], &signers.keys(), name)
     }
 
     pub(crate) fn sign_with(
         &self,
         extensions: &[String],
-        key: &SigningKey,
+        keys: &[&SigningKey],
         name: &str,
     ) -> Result<String, CheckpointError> {
-        let verify_key = key.verify_key(name)?;
-        let mut text = self.body(extensions)?;
-        let mut signature = verify_key.id().to_vec();
-        signature.extend_from_slice(&key.sign(text.as_bytes())?);
-        text.push('\n');
-        text.push_str(SIGNATURE_START);
-        text.push_str(name);
-        text.push(' ');
-        STANDARD.encode_string(signature, &mut text);
-        text.push('\n');
-        if text.len() > NOTE_BYTES_MAX {
-            return Err(CheckpointError::Long);
-        }
-        Ok(text)
+        sign_note(self.body(extensions)?, keys, name)
     }
 
     /// The text that is signed. Each extension must be one line that is not empty.
@@ -119,8 +112,38 @@ impl Checkpoint {
     }
 }
 
-/// The body of a signed note that `key` has signed, with its last newline.
-pub(crate) fn open<'t>(text: &'t str, key: &VerifyKey) -> Result<&'t str, CheckpointError> {
+/// A note of `body`, signed by each key in turn under one name.
+pub(crate) fn sign_note(body: String, keys: &[&SigningKey], name: &str) -> Result<String, CheckpointError> {
+    let mut text = body.clone();
+    text.push('\n');
+    for key in keys {
+        let mut signature = key.verify_key(name)?.id().to_vec();
+        signature.extend_from_slice(&key.sign(body.as_bytes())?);
+        text.push_str(SIGNATURE_START);
+        text.push_str(name);
+        text.push(' ');
+        STANDARD.encode_string(signature, &mut text);
+        text.push('\n');
+    }
+    if text.len() > NOTE_BYTES_MAX {
+        return Err(CheckpointError::Long);
+    }
+    Ok(text)
+}
+
+/// The names and key ids of a note's signatures, in their order.
+pub(crate) fn signed_by(text: &str) -> Result<Vec<(&str, [u8; 4])>, CheckpointError> {
+    let (_, signatures) = parts(text)?;
+    let line = |line| {
+        let (name, signature) = signature_line(line)?;
+        let id = signature.first_chunk::<4>().ok_or(CheckpointError::Note("a signature is too short"))?;
+        Ok((name, *id))
+    };
+    signatures.split('\n').map(line).collect()
+}
+
+/// The body with its last newline, and the signature lines without theirs.
+fn parts(text: &str) -> Result<(&str, &str), CheckpointError> {
     if text.len() > NOTE_BYTES_MAX {
         return Err(CheckpointError::Long);
     }
@@ -134,6 +157,12 @@ pub(crate) fn open<'t>(text: &'t str, key: &VerifyKey) -> Result<&'t str, Checkp
     let Some(signatures) = signatures.strip_suffix('\n') else {
         return Err(CheckpointError::Note("it does not end with a signature line"));
     };
+    Ok((body, signatures))
+}
+
+/// The body of a signed note that `key` has signed, with its last newline.
+pub(crate) fn open<'t>(text: &'t str, key: &VerifyKey) -> Result<&'t str, CheckpointError> {
+    let (body, signatures) = parts(text)?;
     let mut signed = false;
     for line in signatures.split('\n') {
         let (name, signature) = signature_line(line)?;

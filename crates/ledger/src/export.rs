@@ -1,6 +1,6 @@
 //! A whole ledger as one file that anybody can check offline.
 //!
-//! # Format `bailiwick-ledger-export`, version 1
+//! # Format `bailiwick-ledger-export`, versions 1 and 2
 //! UTF-8 text; each line is one JSON object and ends with a newline. There is exactly one way to write each line: the
 //! keys below in this order, no spaces, strings escaped as RFC 8785 does, integers without leading zeros, hashes and
 //! salts in lower-case hex. So a change anywhere is found, even one that a lenient reader would overlook.
@@ -20,11 +20,24 @@
 //! - The last line is the signed [`checkpoint`](crate::checkpoint) of all entries, by the one key of the header. Its
 //!   extension line is `bailiwick-ledger-export ` and the base64 of the SHA-256 of the header line.
 //!
+//! Version 2 is written once the ledger's key was rotated: the history of the keys travels with the file. Its header
+//! says `"version":2` and, after `key`, how many [`handovers`](crate::handover) follow it, one line each, from the first
+//! key of the installation to the header's:
+//!
+//! ```text
+//! {"format":"bailiwick-ledger-export","version":2,"organization":UUID,"slug":S,"origin":S,"key":S,"handovers":N,"exported_at_us":N,"check":HASH}
+//! {"handover":S}                                                                                     (N lines)
+//! ```
+//!
+//! Its checkpoint is signed by the header's key first, and then by those keys before it whose overlap runs, the newest
+//! first.
+//!
 //! No line is longer than 1 MiB.
 
 use std::io;
 
 use crate::checkpoint::CheckpointError;
+use crate::handover::{Handover, HandoverError};
 use crate::key::{KeyError, VerifyKey};
 use crate::tree::Hash;
 
@@ -62,10 +75,38 @@ pub struct Verified {
     /// The key that vouches for the file. It comes from the file itself: whoever needs to know *who* vouches compares
     /// it with the key that the provider publishes.
     pub key: VerifyKey,
+    /// How the key came to be, from the first one; empty while there was only one.
+    pub handovers: Vec<Handover>,
     pub entries: u64,
     pub root: Hash,
     /// Personal fields that were erased.
     pub redacted: u64,
+}
+
+/// How a key that somebody trusts stands to the one that signed a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trust {
+    /// It is the one.
+    Signed,
+    /// It came before: so many handovers lead from it to the one that signed.
+    VouchedFor {
+        handovers: usize,
+    },
+    None,
+}
+
+impl Verified {
+    /// Whether the file can be believed by whoever trusts `pinned`.
+    pub fn trust(&self, pinned: &VerifyKey) -> Trust {
+        if *pinned == self.key {
+            return Trust::Signed;
+        }
+        let same_name = pinned.name() == self.header.origin;
+        match self.handovers.iter().rposition(|handover| same_name && handover.old == pinned.public()) {
+            Some(at) => Trust::VouchedFor { handovers: self.handovers.len() - at },
+            None => Trust::None,
+        }
+    }
 }
 
 /// Why a file does not verify.
@@ -92,7 +133,7 @@ pub enum Damage {
     /// Proved: with this one bit set right, the line is what was written.
     #[error("one bit is flipped in `{field}`: byte {byte} is 0x{found:02x} and was 0x{written:02x}")]
     Bit { byte: usize, field: String, found: u8, written: u8 },
-    #[error("this is not a ledger export of version 1")]
+    #[error("this is not a ledger export of version 1 or 2")]
     Format,
     #[error("byte {byte} is damaged: expected {expected}")]
     Syntax { byte: usize, expected: &'static str },
@@ -110,6 +151,10 @@ pub enum Damage {
     HeaderKey(KeyError),
     #[error("the header's key is not named after its origin")]
     HeaderKeyName,
+    #[error("{0}")]
+    Handover(HandoverError),
+    #[error("the last handover leads to another key than the header's, which nobody vouches for")]
+    HandoverKey,
     #[error("the fields do not match the leaf hash: something was changed in this line")]
     Leaf,
     #[error("entry {expected} is missing: the line holds entry {found}")]

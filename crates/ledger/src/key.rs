@@ -38,15 +38,63 @@ impl SigningKey {
         Ed25519KeyPair::from_seed_unchecked(seed).map(Self).map_err(|_| KeyError::Seed)
     }
 
+    /// The public half.
+    pub fn public(&self) -> Result<PublicKey, KeyError> {
+        self.0.public_key().as_ref().try_into().map(PublicKey).map_err(|_| KeyError::Seed)
+    }
+
     /// What others need to check this key's signatures under `name`.
     pub fn verify_key(&self, name: &str) -> Result<VerifyKey, KeyError> {
-        let public = <[u8; 32]>::try_from(self.0.public_key().as_ref()).map_err(|_| KeyError::Seed)?;
-        VerifyKey::new(name, public)
+        self.public()?.named(name)
     }
 
     pub(crate) fn sign(&self, message: &[u8]) -> Result<[u8; 64], KeyError> {
         let signature = self.0.try_sign(message).map_err(|_| KeyError::Seed)?;
         signature.as_ref().try_into().map_err(|_| KeyError::Seed)
+    }
+}
+
+/// The public half without a name. Written as the last part of a verifier key, `base64(0x01 || public key)`, so that the
+/// two can be compared by eye.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct PublicKey([u8; 32]);
+
+impl PublicKey {
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    pub fn bytes(&self) -> [u8; 32] {
+        self.0
+    }
+
+    /// This key under a name, as signatures carry it.
+    pub fn named(&self, name: &str) -> Result<VerifyKey, KeyError> {
+        VerifyKey::new(name, self.0)
+    }
+}
+
+impl fmt::Display for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut typed = [ED25519_TYPE; 33];
+        typed[1..].copy_from_slice(&self.0);
+        f.write_str(&STANDARD.encode(typed))
+    }
+}
+
+impl fmt::Debug for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PublicKey({self})")
+    }
+}
+
+impl std::str::FromStr for PublicKey {
+    type Err = KeyError;
+
+    fn from_str(text: &str) -> Result<Self, KeyError> {
+        let typed = STANDARD.decode(text).map_err(|_| KeyError::Form)?;
+        let Some((&ED25519_TYPE, public)) = typed.split_first() else { return Err(KeyError::Kind) };
+        Ok(Self(public.try_into().map_err(|_| KeyError::Kind)?))
     }
 }
 
@@ -70,6 +118,10 @@ impl VerifyKey {
         &self.name
     }
 
+    pub fn public(&self) -> PublicKey {
+        PublicKey(self.public)
+    }
+
     /// The four bytes by which a signature names its key.
     pub(crate) fn id(&self) -> [u8; 4] {
         let mut bytes = self.name.clone().into_bytes();
@@ -86,9 +138,7 @@ impl VerifyKey {
 
 impl fmt::Display for VerifyKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut typed = [ED25519_TYPE; 33];
-        typed[1..].copy_from_slice(&self.public);
-        write!(f, "{}+{:08x}+{}", self.name, u32::from_be_bytes(self.id()), STANDARD.encode(typed))
+        write!(f, "{}+{:08x}+{}", self.name, u32::from_be_bytes(self.id()), self.public())
     }
 }
 
@@ -107,10 +157,7 @@ impl std::str::FromStr for VerifyKey {
         let (Some(name), Some(_), Some(key)) = (parts.next(), parts.next(), parts.next()) else {
             return Err(KeyError::Form);
         };
-        let typed = STANDARD.decode(key).map_err(|_| KeyError::Form)?;
-        let Some((&ED25519_TYPE, public)) = typed.split_first() else { return Err(KeyError::Kind) };
-        let public = public.try_into().map_err(|_| KeyError::Kind)?;
-        let parsed = Self::new(name, public)?;
+        let parsed = key.parse::<PublicKey>()?.named(name)?;
         // One text per key: this also refuses an id in capitals or of another length.
         if parsed.to_string() == text { Ok(parsed) } else { Err(KeyError::Id) }
     }

@@ -2,7 +2,7 @@
 
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
-use std::sync::{Arc, OnceLock, RwLock};
+use std::sync::{Arc, RwLock};
 
 use tokio::sync::watch;
 
@@ -39,7 +39,6 @@ struct Inner {
     parts: AppParts,
     services: HashMap<TypeId, Arc<dyn Any + Send + Sync>>,
     draining: watch::Sender<bool>,
-    ledger_key: OnceLock<ledger::SigningKey>,
     /// The provider organization's name, once it is known.
     provider: RwLock<Option<String>>,
 }
@@ -68,7 +67,6 @@ impl AppBuilder {
                 parts: self.parts,
                 services: self.services,
                 draining,
-                ledger_key: OnceLock::new(),
                 provider: RwLock::new(None),
             }),
         }
@@ -147,7 +145,7 @@ impl App {
     pub fn job_kind(&self, name: &str) -> Option<&'static JobKind> {
         let own = crate::mail::JOBS.iter().chain(crate::events::anchor::JOBS);
         let own = own.chain(crate::web::guard::idempotency::JOBS).chain(crate::acme::JOBS);
-        let own = own.chain(crate::secrets::rotation::JOBS);
+        let own = own.chain(crate::secrets::rotation::JOBS).chain(crate::events::signing::JOBS);
         self.areas().iter().flat_map(|area| area.jobs).chain(own).find(|kind| kind.name == name)
     }
 
@@ -165,15 +163,6 @@ impl App {
 
     pub fn drills(&self) -> impl Iterator<Item = &'static DrillSource> + '_ {
         self.areas().iter().flat_map(|area| area.drills)
-    }
-
-    /// The key that signs ledger checkpoints: derived from the master key, so that it is never stored.
-    #[expect(clippy::expect_used, reason = "every 32 bytes are an Ed25519 seed (RFC 8032 §5.1.5)")]
-    pub fn ledger_key(&self) -> &ledger::SigningKey {
-        self.inner.ledger_key.get_or_init(|| {
-            let seed = self.keyring().derive("ledger checkpoint key");
-            ledger::SigningKey::from_seed(&seed).expect("32 bytes are a seed")
-        })
     }
 
     /// Asks everything that runs beside the server to end.

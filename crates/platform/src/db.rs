@@ -21,6 +21,8 @@ use tokio::sync::watch;
 
 use crate::ctx::Ctx;
 
+use lock::Company;
+
 pub mod carry;
 mod error;
 mod lock;
@@ -103,22 +105,36 @@ enum Engine {
 impl Db {
     /// Opens the store and brings its schema up to date.
     pub async fn open(url: &DatabaseUrl) -> Result<Self, DbError> {
+        Self::open_with(url, Company::Shared).await
+    }
+
+    /// As [`Db::open`], with no other program on it: [`DbError::InUse`] while there is one, and until this handle is
+    /// dropped the others are refused.
+    pub async fn open_alone(url: &DatabaseUrl) -> Result<Self, DbError> {
+        Self::open_with(url, Company::Alone).await
+    }
+
+    async fn open_with(url: &DatabaseUrl, company: Company) -> Result<Self, DbError> {
         let path = match url {
             DatabaseUrl::Sqlite(path) => path.clone(),
             DatabaseUrl::Postgres(dsn) => {
                 let options = PostgresOptions { dsn: dsn.clone(), ..PostgresOptions::default() };
-                return Self::open_postgres(&options).await;
+                return Self::open_postgres_with(&options, company).await;
             }
         };
         let (committed, _) = watch::channel(0);
-        let engine = Engine::Sqlite(sqlite::Sqlite::open(path, committed.clone()).await?);
+        let engine = Engine::Sqlite(sqlite::Sqlite::open(path, company, committed.clone()).await?);
         Ok(Self { inner: Arc::new(Inner { engine, committed }) })
     }
 
     /// As [`Db::open`], with limits of its own.
     pub async fn open_postgres(options: &PostgresOptions) -> Result<Self, DbError> {
+        Self::open_postgres_with(options, Company::Shared).await
+    }
+
+    async fn open_postgres_with(options: &PostgresOptions, company: Company) -> Result<Self, DbError> {
         let (committed, _) = watch::channel(0);
-        let engine = Engine::Postgres(postgres::Postgres::open(options, committed.clone()).await?);
+        let engine = Engine::Postgres(postgres::Postgres::open(options, company, committed.clone()).await?);
         let db = Self { inner: Arc::new(Inner { engine, committed }) };
         let stands = if db.second_wall() == SecondWall::Stands { 1.0 } else { 0.0 };
         metrics::gauge!("bailiwick_db_second_wall").set(stands);

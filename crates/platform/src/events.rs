@@ -19,6 +19,7 @@ use crate::time::Timestamp;
 
 pub mod anchor;
 pub mod proofs;
+pub mod signing;
 pub(crate) mod sql;
 
 /// Something that happened to one organization. Built by the rule that did it.

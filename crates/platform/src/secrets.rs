@@ -13,10 +13,11 @@
 //!
 //! - Rotation ([`rotation`]): a new data key is stored, then sealed with. Older keys still open, until everything they
 //!   sealed is sealed anew and they are dropped.
-//! - New master key ([`records::rewrap`]): all keys are wrapped anew; nothing that is sealed changes.
+//! - New master key ([`master_change`]): all keys are wrapped anew; nothing that is sealed changes.
 
 mod keyring;
 mod master;
+pub mod master_change;
 pub mod records;
 pub mod rotation;
 mod sql;
@@ -71,6 +72,10 @@ pub enum SecretsError {
     TooOpen { path: PathBuf, mode: u32 },
     #[error("the master key file `{path}` is not one line of base64 for 32 bytes: put the right file back")]
     Malformed { path: PathBuf },
+    #[error(
+        "the file `{path}` holds the master key that is in use: name one that does not exist, or one with another key"
+    )]
+    SameMasterKey { path: PathBuf },
     #[error("cannot write the master key file `{path}`: {reason}")]
     Unwritable { path: PathBuf, reason: std::io::Error },
     #[error(

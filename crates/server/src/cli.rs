@@ -13,6 +13,7 @@ mod client;
 mod commands;
 mod config;
 mod db;
+mod master_key;
 mod output;
 mod serve;
 mod verify;

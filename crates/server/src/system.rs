@@ -15,6 +15,7 @@ use serde::Deserialize;
 
 pub mod certificate_page;
 pub mod jobs;
+pub mod ledger_keys;
 pub mod search;
 pub mod secrets;
 
@@ -52,6 +53,7 @@ fn routes() -> Routes {
         .merge(certificate_page::routes())
         .merge(jobs::routes())
         .merge(secrets::routes())
+        .merge(ledger_keys::routes())
         .merge(search::routes())
 }
 

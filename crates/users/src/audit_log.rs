@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use platform::App;
 use platform::db::{Commit, DbError, ReadTx, Tx};
-use platform::events::{self, StoredEvent, proofs};
+use platform::events::{self, StoredEvent, proofs, signing};
 use platform::ids::{AccountId, OrganizationId};
 use platform::principals;
 use platform::time::Timestamp;
@@ -189,7 +189,7 @@ pub struct SignedHead {
     pub root: ledger::Hash,
     /// C2SP tlog-checkpoint.
     pub checkpoint: String,
-    /// What the signature is checked with.
+    /// What the signature of the current key is checked with.
     pub verify_key: String,
 }
 
@@ -205,11 +205,12 @@ pub fn sign_head(app: &App, tx: &mut ReadTx, organization: OrganizationId) -> Re
     let (size, root) = proofs::head(tx, organization)?;
     let origin = origin(app, organization);
     let failed = |error: String| DbError::Ledger(error);
-    let key = app.ledger_key();
+    let signers = signing::signers(tx, app.keyring(), app.clock().now())?;
     let checkpoint = ledger::Checkpoint { origin: origin.clone(), size, root }
-        .sign(key, &origin)
+        .sign_by(&signers, &origin)
         .map_err(|error| failed(error.to_string()))?;
-    let verify_key = key.verify_key(&origin).map_err(|error| failed(error.to_string()))?.to_string();
+    let verify_key = signers.current().verify_key(&origin);
+    let verify_key = verify_key.map_err(|error| failed(error.to_string()))?.to_string();
     Ok(SignedHead { origin, size, root, checkpoint, verify_key })
 }
 

@@ -90,7 +90,7 @@ fn witnesses_may_sign_too_and_extensions_are_allowed() {
     let witnessed = checkpoint().sign(&key(2), "witness.example").unwrap();
     let (_, line) = witnessed.split_once("\n\n").unwrap();
     assert_eq!(Checkpoint::verify(&format!("{}{line}", signed()), &verify_key()), Ok(checkpoint()));
-    let extended = checkpoint().sign_with(&["more".to_owned()], &key(1), NAME).unwrap();
+    let extended = checkpoint().sign_with(&["more".to_owned()], &[&key(1)], NAME).unwrap();
     assert_eq!(Checkpoint::verify(&extended, &verify_key()), Ok(checkpoint()));
 }
 

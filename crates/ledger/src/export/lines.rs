@@ -1,4 +1,4 @@
-//! The four kinds of lines, each with its writer and its reader. Lines are without their newline here.
+//! The five kinds of lines, each with its writer and its reader. Lines are without their newline here.
 
 use std::io::Write;
 use std::ops::Range;
@@ -6,10 +6,13 @@ use std::ops::Range;
 use super::text::{Cursor, push_hex, push_hex_digits, push_string};
 use super::{Damage, ExportHeader};
 use crate::entry::{Entry, FieldContent, LeafWriter, start_field};
+use crate::handover::HANDOVERS_MAX;
 use crate::key::VerifyKey;
 use crate::tree::{Hash, sha256};
 
-pub(super) const HEADER_START: &str = r#"{"format":"bailiwick-ledger-export","version":1"#;
+const HEADER_START_1: &str = r#"{"format":"bailiwick-ledger-export","version":1"#;
+const HEADER_START_2: &str = r#"{"format":"bailiwick-ledger-export","version":2"#;
+const HANDOVER_START: &str = r#"{"handover":"#;
 pub(super) const ENTRY_START: &str = r#"{"sequence":"#;
 pub(super) const SUBTREE_START: &str = r#"{"subtree":"#;
 pub(super) const CHECKPOINT_START: &str = r#"{"checkpoint":"#;
@@ -26,8 +29,9 @@ fn push_number(out: &mut Vec<u8>, number: impl std::fmt::Display) {
     let _infallible = write!(out, "{number}");
 }
 
-pub(super) fn push_header(out: &mut Vec<u8>, header: &ExportHeader, key: &VerifyKey) {
-    push(out, HEADER_START);
+/// Of version 2 when handovers follow it.
+pub(super) fn push_header(out: &mut Vec<u8>, header: &ExportHeader, key: &VerifyKey, handovers: usize) {
+    push(out, if handovers == 0 { HEADER_START_1 } else { HEADER_START_2 });
     push(out, r#","organization":""#);
     for (index, group) in UUID_GROUPS.into_iter().enumerate() {
         if index > 0 {
@@ -41,6 +45,10 @@ pub(super) fn push_header(out: &mut Vec<u8>, header: &ExportHeader, key: &Verify
     push_string(out, &header.origin);
     push(out, r#","key":"#);
     push_string(out, &key.to_string());
+    if handovers > 0 {
+        push(out, r#","handovers":"#);
+        push_number(out, handovers);
+    }
     push(out, r#","exported_at_us":"#);
     push_number(out, header.exported_at_us);
     let check = sha256(out);
@@ -49,9 +57,14 @@ pub(super) fn push_header(out: &mut Vec<u8>, header: &ExportHeader, key: &Verify
     out.push(b'}');
 }
 
-pub(super) fn read_header(line: &str) -> Result<(ExportHeader, VerifyKey), Damage> {
+/// The header, its key, and how many handovers follow.
+pub(super) fn read_header(line: &str) -> Result<(ExportHeader, VerifyKey, u64), Damage> {
+    let second = line.starts_with(HEADER_START_2);
+    if !second && !line.starts_with(HEADER_START_1) {
+        return Err(Damage::Format);
+    }
     let mut cursor = Cursor::new(line);
-    cursor.literal(HEADER_START)?;
+    cursor.literal(if second { HEADER_START_2 } else { HEADER_START_1 })?;
     cursor.literal(r#","organization":""#)?;
     let mut organization = [0; 16];
     for (index, group) in UUID_GROUPS.into_iter().enumerate() {
@@ -68,6 +81,13 @@ pub(super) fn read_header(line: &str) -> Result<(ExportHeader, VerifyKey), Damag
     let origin = cursor.string()?;
     cursor.literal(r#","key":"#)?;
     let key = cursor.string()?;
+    let handovers = if second {
+        cursor.literal(r#","handovers":"#)?;
+        let wrong = cursor.expected("a number of handovers from 1 to 1000");
+        cursor.unsigned().ok().filter(|count| (1..=HANDOVERS_MAX as u64).contains(count)).ok_or(wrong)?
+    } else {
+        0
+    };
     cursor.literal(r#","exported_at_us":"#)?;
     let exported_at_us = cursor.signed()?;
     let checked = line.as_bytes().get(..cursor.at()).unwrap_or_default();
@@ -79,7 +99,15 @@ pub(super) fn read_header(line: &str) -> Result<(ExportHeader, VerifyKey), Damag
         return Err(Damage::HeaderCheck);
     }
     let key: VerifyKey = key.parse().map_err(Damage::HeaderKey)?;
-    Ok((ExportHeader { organization, slug, origin, exported_at_us }, key))
+    Ok((ExportHeader { organization, slug, origin, exported_at_us }, key, handovers))
+}
+
+pub(super) fn push_handover(out: &mut Vec<u8>, note: &str) {
+    push_note(out, HANDOVER_START, note);
+}
+
+pub(super) fn read_handover(line: &str) -> Result<String, Damage> {
+    read_note(line, HANDOVER_START)
 }
 
 pub(super) fn push_entry(out: &mut Vec<u8>, entry: &Entry, leaf: &Hash) {
@@ -252,14 +280,22 @@ pub(super) fn push_subtree(out: &mut Vec<u8>, position: u64, hash: &Hash) {
 }
 
 pub(super) fn push_checkpoint(out: &mut Vec<u8>, note: &str) {
-    push(out, CHECKPOINT_START);
+    push_note(out, CHECKPOINT_START, note);
+}
+
+pub(super) fn read_checkpoint(line: &str) -> Result<String, Damage> {
+    read_note(line, CHECKPOINT_START)
+}
+
+fn push_note(out: &mut Vec<u8>, start: &str, note: &str) {
+    push(out, start);
     push_string(out, note);
     out.push(b'}');
 }
 
-pub(super) fn read_checkpoint(line: &str) -> Result<String, Damage> {
+fn read_note(line: &str, start: &'static str) -> Result<String, Damage> {
     let mut cursor = Cursor::new(line);
-    cursor.literal(CHECKPOINT_START)?;
+    cursor.literal(start)?;
     let note = cursor.string()?;
     cursor.literal("}")?;
     cursor.end()?;

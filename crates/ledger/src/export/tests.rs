@@ -6,6 +6,8 @@ use crate::entry::tests::sample;
 use crate::entry::{Entry, FieldContent, PersonalField};
 use crate::tree::{Frontier, sha256};
 
+mod keys;
+
 const ORIGIN: &str = "cloud.example/ledger/harbor";
 
 fn header() -> ExportHeader {
@@ -222,7 +224,7 @@ fn lines_taken_out_repeated_or_moved_are_told() {
         told(&|lines| lines.truncate(1)),
         "line 2: the file ends before its signed checkpoint: it is cut off"
     );
-    assert_eq!(told(&|lines| drop(lines.remove(0))), "line 1: this is not a ledger export of version 1");
+    assert_eq!(told(&|lines| drop(lines.remove(0))), "line 1: this is not a ledger export of version 1 or 2");
     assert_eq!(
         told(&|lines| lines.push("\n".to_owned())),
         "line 264: there is more text after the signed checkpoint, which is the end of an export"
@@ -233,7 +235,7 @@ fn lines_taken_out_repeated_or_moved_are_told() {
     );
     assert_eq!(
         told(&|lines| *lines = vec!["sequence,action\n".to_owned()]),
-        "line 1: this is not a ledger export of version 1"
+        "line 1: this is not a ledger export of version 1 or 2"
     );
 }
 

@@ -4,14 +4,15 @@ use std::cmp::Ordering;
 use std::io::{BufRead, BufReader, Read};
 
 use super::lines::{
-    CHECKPOINT_START, ENTRY_START, HEADER_START, ReadEntry, SUBTREE_START, Scratch, push_subtree,
-    read_checkpoint, read_entry, read_header,
+    CHECKPOINT_START, ENTRY_START, ReadEntry, SUBTREE_START, Scratch, push_subtree, read_checkpoint,
+    read_entry, read_handover, read_header,
 };
 use super::locate::flipped_bit;
 use super::writer::header_extension;
 use super::{Damage, ExportError, ExportHeader, LINE_BYTES_MAX, SUBTREE_ENTRIES, SUBTREE_LEVEL, Verified};
 use crate::checkpoint::{self, Checkpoint, CheckpointError};
-use crate::key::VerifyKey;
+use crate::handover::{Handover, HandoverError};
+use crate::key::{PublicKey, VerifyKey};
 use crate::tree::{Frontier, Hash};
 
 /// Checks a whole export. The first thing that is wrong is named with its line; a single flipped bit anywhere is
@@ -30,6 +31,7 @@ pub fn verify_export(input: impl Read) -> Result<Verified, ExportError> {
             return Err(lines.broken(Damage::Truncated));
         }
         match lines.content().and_then(|line| state.read(line)) {
+            Ok(Line::Handover(handover)) => state.handovers.push(handover),
             Ok(Line::Entry(entry)) => state.append(&entry),
             Ok(Line::Subtree) => state.subtree = None,
             Ok(Line::Checkpoint) => break,
@@ -45,8 +47,8 @@ pub fn verify_export(input: impl Read) -> Result<Verified, ExportError> {
     if lines.next()? {
         return Err(lines.broken(Damage::Trailing));
     }
-    let State { header, key, frontier, redacted, .. } = state;
-    Ok(Verified { header, key, entries: frontier.size(), root: frontier.root(), redacted })
+    let State { header, key, handovers, frontier, redacted, .. } = state;
+    Ok(Verified { header, key, handovers, entries: frontier.size(), root: frontier.root(), redacted })
 }
 
 struct Lines<R> {
@@ -110,6 +112,7 @@ impl<R: Read> Lines<R> {
 }
 
 enum Line {
+    Handover(Handover),
     Entry(ReadEntry),
     Subtree,
     Checkpoint,
@@ -119,6 +122,9 @@ enum Line {
 struct State {
     header: ExportHeader,
     key: VerifyKey,
+    /// How many handovers the header announces, and those read so far.
+    handovers_due: u64,
+    handovers: Vec<Handover>,
     extension: String,
     frontier: Frontier,
     /// The subtree line that must come next.
@@ -129,16 +135,15 @@ struct State {
 
 impl State {
     fn start(line: &str) -> Result<Self, Damage> {
-        if !line.starts_with(HEADER_START) {
-            return Err(Damage::Format);
-        }
-        let (header, key) = read_header(line)?;
+        let (header, key, handovers_due) = read_header(line)?;
         if key.name() != header.origin {
             return Err(Damage::HeaderKeyName);
         }
         Ok(Self {
             header,
             key,
+            handovers_due,
+            handovers: Vec::new(),
             extension: header_extension(line.as_bytes()),
             frontier: Frontier::new(),
             subtree: None,
@@ -149,6 +154,9 @@ impl State {
 
     /// Checks that this is the right next line, and changes nothing.
     fn read(&mut self, line: &str) -> Result<Line, Damage> {
+        if (self.handovers.len() as u64) < self.handovers_due {
+            return self.expect_handover(&read_handover(line)?);
+        }
         if let Some((position, hash)) = &self.subtree {
             return expect_subtree(line, *position, hash);
         }
@@ -181,6 +189,18 @@ impl State {
         });
     }
 
+    fn expect_handover(&self, note: &str) -> Result<Line, Damage> {
+        let handover = Handover::verify(note).map_err(Damage::Handover)?;
+        if !handover.follows(self.handovers.last()) {
+            return Err(Damage::Handover(HandoverError::Chain));
+        }
+        let last = self.handovers.len() as u64 + 1 == self.handovers_due;
+        if last && handover.new != self.key.public() {
+            return Err(Damage::HandoverKey);
+        }
+        Ok(Line::Handover(handover))
+    }
+
     fn expect_checkpoint(&self, note: &str) -> Result<(), Damage> {
         let expected = Checkpoint {
             origin: self.header.origin.clone(),
@@ -188,16 +208,35 @@ impl State {
             root: self.frontier.root(),
         };
         let body = expected.body(std::slice::from_ref(&self.extension)).map_err(Damage::Checkpoint)?;
-        let signatures = match note.strip_prefix(&body) {
-            Some(rest) => rest.strip_prefix('\n').unwrap_or(rest),
-            None => return Err(difference(note, &expected)),
-        };
-        checkpoint::open(note, &self.key).map_err(Damage::Checkpoint)?;
-        // Another signature would be a place where nothing notices a change.
-        match signatures.matches('\n').count() {
-            1 => Ok(()),
-            _ => Err(Damage::Checkpoint(CheckpointError::Note("in an export it has exactly one signature"))),
+        if !note.strip_prefix(&body).is_some_and(|rest| rest.starts_with('\n')) {
+            return Err(difference(note, &expected));
         }
+        checkpoint::open(note, &self.key).map_err(Damage::Checkpoint)?;
+        self.expect_signatures(note).map_err(Damage::Checkpoint)
+    }
+
+    /// The header's key signs first, then keys that it came from, the newest first, and nobody else: another signature
+    /// would be a place where nothing notices a change.
+    fn expect_signatures(&self, note: &str) -> Result<(), CheckpointError> {
+        let stray = if self.handovers.is_empty() {
+            CheckpointError::Note("in an export it has exactly one signature")
+        } else {
+            CheckpointError::Note("in an export only the header's key and keys that it came from sign it")
+        };
+        let mut signatures = checkpoint::signed_by(note)?.into_iter();
+        if signatures.next() != Some((self.header.origin.as_str(), self.key.id())) {
+            return Err(stray);
+        }
+        let mut older = self.handovers.iter().rev().map(|handover| handover.old);
+        for (name, id) in signatures {
+            let named = |key: PublicKey| key.named(&self.header.origin).ok();
+            let Some(key) = older.by_ref().filter_map(named).find(|key| key.name() == name && key.id() == id)
+            else {
+                return Err(stray);
+            };
+            checkpoint::open(note, &key)?;
+        }
+        Ok(())
     }
 }
 

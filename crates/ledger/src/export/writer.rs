@@ -5,10 +5,11 @@ use std::io::{self, Write};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::lines::{push_checkpoint, push_entry, push_header, push_subtree};
+use super::lines::{push_checkpoint, push_entry, push_handover, push_header, push_subtree};
 use super::{ExportHeader, LINE_BYTES_MAX, SUBTREE_LEVEL};
 use crate::checkpoint::Checkpoint;
 use crate::entry::Entry;
+use crate::handover::Signers;
 use crate::key::{SigningKey, VerifyKey};
 use crate::tree::{Frontier, Hash, sha256};
 
@@ -16,7 +17,7 @@ use crate::tree::{Frontier, Hash, sha256};
 /// organization, gap in the sequence, names not ascending, too long) is refused as `InvalidInput`.
 pub struct ExportWriter<'k, W> {
     out: W,
-    key: &'k SigningKey,
+    keys: Vec<&'k SigningKey>,
     organization: [u8; 16],
     origin: String,
     extension: String,
@@ -34,14 +35,29 @@ fn refused(reason: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::E
 }
 
 impl<'k, W: Write> ExportWriter<'k, W> {
-    /// Writes the header. The key signs under the name of the header's origin.
+    /// Writes the header of version 1. The key signs under the name of the header's origin.
     pub fn new(out: W, header: &ExportHeader, key: &'k SigningKey) -> io::Result<Self> {
+        Self::start(out, header, vec![key], &[])
+    }
+
+    /// Writes the header and the history of the keys; of version 1 while there was only one.
+    pub fn signed_by(out: W, header: &ExportHeader, signers: &'k Signers) -> io::Result<Self> {
+        Self::start(out, header, signers.keys(), signers.handovers())
+    }
+
+    fn start(
+        out: W,
+        header: &ExportHeader,
+        keys: Vec<&'k SigningKey>,
+        handovers: &[String],
+    ) -> io::Result<Self> {
+        let key = keys.first().ok_or_else(|| refused("nobody signs"))?;
         let verify_key: VerifyKey = key.verify_key(&header.origin).map_err(refused)?;
         let mut line = Vec::with_capacity(1024);
-        push_header(&mut line, header, &verify_key);
+        push_header(&mut line, header, &verify_key, handovers.len());
         let mut writer = Self {
             out,
-            key,
+            keys,
             organization: header.organization,
             origin: header.origin.clone(),
             extension: header_extension(&line),
@@ -49,6 +65,10 @@ impl<'k, W: Write> ExportWriter<'k, W> {
             line,
         };
         writer.write_line()?;
+        for handover in handovers {
+            push_handover(&mut writer.line, handover);
+            writer.write_line()?;
+        }
         Ok(writer)
     }
 
@@ -90,7 +110,7 @@ impl<'k, W: Write> ExportWriter<'k, W> {
             root: self.frontier.root(),
         };
         let extensions = std::slice::from_ref(&self.extension);
-        let note = checkpoint.sign_with(extensions, self.key, &self.origin).map_err(refused)?;
+        let note = checkpoint.sign_with(extensions, &self.keys, &self.origin).map_err(refused)?;
         push_checkpoint(&mut self.line, &note);
         self.write_line()?;
         self.out.flush()?;

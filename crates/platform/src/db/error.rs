@@ -9,6 +9,8 @@ pub enum DbError {
     Open(String),
     #[error("the database is locked by another program: stop it, or wait for it to finish, and try again")]
     Locked,
+    #[error("a program has the database open: stop every server and command on it, and try again")]
+    InUse,
     #[error(
         "the database is read-only: make its file and folder writable for this user, or name the primary server, not a standby"
     )]

@@ -14,6 +14,13 @@ pub(super) const SHARE: &str =
 pub(super) const ALONE: &str =
     "select pg_try_advisory_lock(8482, hashtext(coalesce(current_schema()::text, '')))";
 
+/// Whether a program lets others on the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Company {
+    Shared,
+    Alone,
+}
+
 /// Held until dropped.
 #[derive(Debug)]
 pub(super) struct FileLock {
@@ -31,6 +38,13 @@ fn open(database: &Path) -> std::io::Result<File> {
 }
 
 impl FileLock {
+    pub(super) fn take(database: &Path, company: Company) -> Result<Self, DbError> {
+        match company {
+            Company::Shared => Self::shared(database),
+            Company::Alone => Self::alone(database)?.ok_or(DbError::InUse),
+        }
+    }
+
     /// For a program that runs on it. Where no file can be made nothing can be written anyway.
     pub(super) fn shared(database: &Path) -> Result<Self, DbError> {
         let Ok(file) = open(database) else { return Ok(Self { _file: None }) };

@@ -13,6 +13,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::ctx::Ctx;
 
+use super::lock::Company;
 use super::transaction::Connection;
 use super::wall::{self, SecondWall};
 use super::{Commit, DbError, ReadTx, Tx, Written, lock, migrate};
@@ -118,6 +119,7 @@ fn pool(options: &PostgresOptions, config: tokio_postgres::Config) -> Result<Poo
 impl Postgres {
     pub(super) async fn open(
         options: &PostgresOptions,
+        company: Company,
         committed: watch::Sender<u64>,
     ) -> Result<Self, DbError> {
         let config = config(&options.dsn)?;
@@ -131,11 +133,16 @@ impl Postgres {
             None => SecondWall::Stands,
         };
         let (tell, told) = oneshot::channel();
-        let listener = tokio::spawn(listen(config, tls_connector()?, committed.clone(), tell));
+        let listener = tokio::spawn(listen(config, tls_connector()?, company, committed.clone(), tell));
         let engine = Self { pool, committed, wall, listener };
         // It holds what keeps `db move` away; a listener that needs longer than this is tried again beside the work.
         match tokio::time::timeout(CONNECT_MAX, told).await {
+            Ok(Ok(true)) => Ok(engine),
+            Ok(Ok(false)) if company == Company::Alone => Err(DbError::InUse),
             Ok(Ok(false)) => Err(DbError::Locked),
+            _ if company == Company::Alone => {
+                Err(DbError::Unavailable("it does not answer in time whether it is in use".to_owned()))
+            }
             _ => Ok(engine),
         }
     }
@@ -278,6 +285,7 @@ pub(super) fn tls_connector() -> Result<MakeRustlsConnect, DbError> {
 async fn listen(
     config: tokio_postgres::Config,
     tls: MakeRustlsConnect,
+    company: Company,
     committed: watch::Sender<u64>,
     tell: oneshot::Sender<bool>,
 ) {
@@ -296,7 +304,11 @@ async fn listen(
                 }
                 drop(gone);
             });
-            let shares = client.query_one(lock::SHARE, &[]).await.map(|row| row.get::<_, bool>(0));
+            let lock = match company {
+                Company::Shared => lock::SHARE,
+                Company::Alone => lock::ALONE,
+            };
+            let shares = client.query_one(lock, &[]).await.map(|row| row.get::<_, bool>(0));
             if let (Ok(shares), Some(tell)) = (&shares, tell.take_if(|_| shares.is_ok())) {
                 let _ = tell.send(*shares);
             }

@@ -16,7 +16,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use crate::ctx::Ctx;
 
-use super::lock::FileLock;
+use super::lock::{Company, FileLock};
 use super::statement::{Description, Statement};
 use super::transaction::Connection;
 use super::{Commit, DbError, ReadTx, Row, Tx, Value, Written, migrate};
@@ -47,11 +47,15 @@ pub(super) struct Sqlite {
 }
 
 impl Sqlite {
-    pub(super) async fn open(path: PathBuf, committed: watch::Sender<u64>) -> Result<Self, DbError> {
+    pub(super) async fn open(
+        path: PathBuf,
+        company: Company,
+        committed: watch::Sender<u64>,
+    ) -> Result<Self, DbError> {
         let (writer, lock) = {
             let path = path.clone();
             blocking(move || {
-                let lock = FileLock::shared(&path)?;
+                let lock = FileLock::take(&path, company)?;
                 let mut connection = open_connection(&path, false)?;
                 migrate::sqlite(&mut connection)?;
                 Ok((connection, lock))

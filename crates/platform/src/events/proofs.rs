@@ -79,7 +79,7 @@ pub struct ExportIdentity<'a> {
     pub organization: OrganizationId,
     pub slug: &'a str,
     pub origin: &'a str,
-    pub key: &'a ledger::SigningKey,
+    pub signers: &'a ledger::Signers,
     pub exported_at: Timestamp,
 }
 
@@ -88,7 +88,7 @@ pub fn export<W: Write>(tx: &mut ReadTx, identity: &ExportIdentity<'_>, out: W) 
     const PAGE: u32 = 1024;
     let organization = identity.organization;
     let (size, _) = head(tx, organization)?;
-    let mut writer = ledger::ExportWriter::new(
+    let mut writer = ledger::ExportWriter::signed_by(
         out,
         &ledger::ExportHeader {
             organization: organization.bytes(),
@@ -96,7 +96,7 @@ pub fn export<W: Write>(tx: &mut ReadTx, identity: &ExportIdentity<'_>, out: W) 
             origin: identity.origin.to_owned(),
             exported_at_us: identity.exported_at.micros(),
         },
-        identity.key,
+        identity.signers,
     )?;
     let mut next = 0;
     while next < size {

@@ -12,7 +12,7 @@ use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::hkdf;
 use zeroize::Zeroizing;
 
-use super::{MasterKey, Secret, SecretsError};
+use super::{MasterKey, Secret, SecretsError, master_change};
 use crate::ctx::Random;
 use crate::time::Timestamp;
 
@@ -39,6 +39,7 @@ pub struct Keyring {
 
 struct Inner {
     root: Zeroizing<[u8; 32]>,
+    root_created_at: Timestamp,
     keys: RwLock<Keys>,
 }
 
@@ -77,14 +78,15 @@ impl Keyring {
         for record in records {
             let bytes = unwrap(&master, record)?;
             if record.id == ROOT_ID {
-                root = Some(bytes);
+                root = Some((bytes, record.created_at));
             } else {
                 data.insert(record.id, DataKey::new(bytes, record.created_at)?);
             }
         }
         match root {
-            Some(root) if !data.is_empty() => {
-                Ok(Self { inner: Arc::new(Inner { root, keys: RwLock::new(Keys { master, data }) }) })
+            Some((root, root_created_at)) if !data.is_empty() => {
+                let keys = RwLock::new(Keys { master, data });
+                Ok(Self { inner: Arc::new(Inner { root, root_created_at, keys }) })
             }
             _ => Err(SecretsError::NoKeys),
         }
@@ -208,21 +210,25 @@ impl Keyring {
         }
     }
 
-    /// All keys wrapped by a new master key. Store them in one transaction in place of the old ones, after the new
-    /// master key's file, then [`Keyring::adopt`] it.
+    /// All keys wrapped by a new master key. [`super::master_change`] stores them in place of the old ones.
     pub fn rewrap(&self, master: &MasterKey, random: &Random) -> Result<Vec<WrappedKey>, SecretsError> {
         let keys = self.keys();
-        let root_created_at = keys.data.first_key_value().map_or(Timestamp::EPOCH, |(_, key)| key.created_at);
-        let mut records = vec![wrap(master, ROOT_ID, &self.inner.root, root_created_at, random)?];
+        let Inner { root, root_created_at, .. } = &*self.inner;
+        let mut records = vec![wrap(master, ROOT_ID, root, *root_created_at, random)?];
         for (id, key) in &keys.data {
             records.push(wrap(master, *id, &key.bytes, key.created_at, random)?);
         }
         Ok(records)
     }
 
-    /// Wraps by `master` from now on.
-    pub fn adopt(&self, master: MasterKey) {
-        self.inner.keys.write().unwrap_or_else(std::sync::PoisonError::into_inner).master = master;
+    /// Says which master key wraps, and nothing about it.
+    pub fn master_id(&self) -> String {
+        self.keys().master.id()
+    }
+
+    /// When the installation's keys were first made.
+    pub fn root_created_at(&self) -> Timestamp {
+        self.inner.root_created_at
     }
 
     /// The id of the key that seals now, and since when it exists: what a page shows and a rotation job looks at.
@@ -267,7 +273,13 @@ pub fn open_keyring(
     if records.is_empty() {
         return Keyring::create(master, now, random);
     }
-    Ok((Keyring::from_records(master, records)?, Vec::new()))
+    let keyring = match Keyring::from_records(master.clone(), records) {
+        Err(SecretsError::WrongMasterKey) => {
+            master_change::resume(path, &master, records).ok_or(SecretsError::WrongMasterKey)?
+        }
+        other => other?,
+    };
+    Ok((keyring, Vec::new()))
 }
 
 fn cipher(key: &[u8; 32]) -> Result<LessSafeKey, SecretsError> {

@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
+use aws_lc_rs::digest;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use zeroize::{Zeroize, Zeroizing};
@@ -30,6 +31,14 @@ impl MasterKey {
 
     pub(super) fn bytes(&self) -> &[u8; 32] {
         &self.0
+    }
+
+    /// Tells this key from others. The key is 256 random bits, so nothing follows from its hash.
+    pub fn id(&self) -> String {
+        let mut hashed = Zeroizing::new(b"bailiwick master key id v1\0".to_vec());
+        hashed.extend_from_slice(self.bytes());
+        let hash = digest::digest(&digest::SHA256, &hashed);
+        hex::encode(hash.as_ref().first_chunk::<6>().unwrap_or(&[0; 6]))
     }
 
     /// Reads the key; refuses a file that others could read.
@@ -65,7 +74,12 @@ impl MasterKey {
         let mut file =
             OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(unwritable)?;
         file.write_all(line.as_bytes()).and_then(|()| file.sync_all()).map_err(unwritable)?;
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        File::open(folder).and_then(|folder| folder.sync_all()).map_err(unwritable)
+        sync_folder(path).map_err(unwritable)
     }
+}
+
+/// Makes what was done to the names in a file's folder durable.
+pub(super) fn sync_folder(path: &Path) -> std::io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder)?.sync_all()
 }

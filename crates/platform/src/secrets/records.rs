@@ -1,8 +1,8 @@
 //! The wrapped keys in the store.
 
-use super::{Keyring, MasterKey, SecretsError, WrappedKey, sql};
+use super::{Keyring, SecretsError, WrappedKey, sql};
 use crate::ctx::Random;
-use crate::db::{Db, DbError, Tx};
+use crate::db::{Db, DbError, ReadTx, Tx};
 use crate::params;
 use crate::time::Timestamp;
 
@@ -17,12 +17,13 @@ pub enum RecordsError {
 
 /// All keys, the root first.
 pub async fn load(db: &Db) -> Result<Vec<WrappedKey>, DbError> {
-    db.read(|tx| {
-        tx.list(&sql::LOAD, params![], |row| {
-            Ok(WrappedKey { id: row.get(0)?, wrapped: row.get(1)?, created_at: row.get(2)? })
-        })
+    db.read(list).await
+}
+
+pub(super) fn list(tx: &mut ReadTx) -> Result<Vec<WrappedKey>, DbError> {
+    tx.list(&sql::LOAD, params![], |row| {
+        Ok(WrappedKey { id: row.get(0)?, wrapped: row.get(1)?, created_at: row.get(2)? })
     })
-    .await
 }
 
 /// Adds keys. Fails when another node was faster with the same ids: then load again.
@@ -43,28 +44,19 @@ pub async fn rotate(
     Ok(record.id)
 }
 
-/// Wraps every key by a new master key, whose file must already be saved. Other nodes go on with what they have and
-/// need the new file when they start again.
-pub async fn rewrap(
-    db: &Db,
-    keyring: &Keyring,
-    master: MasterKey,
-    random: &Random,
-) -> Result<(), RecordsError> {
-    let records = keyring.rewrap(&master, random)?;
-    db.housekeeping::<_, DbError, _>(move |tx| {
-        tx.execute(&sql::CLEAR, params![])?;
-        insert(tx, &records)
-    })
-    .await?;
-    keyring.adopt(master);
-    Ok(())
-}
-
 /// Learns the keys that other nodes have stored since.
 pub async fn refresh(db: &Db, keyring: &Keyring) -> Result<(), RecordsError> {
     for record in load(db).await? {
         keyring.install(&record)?;
+    }
+    Ok(())
+}
+
+/// As [`refresh`], within a transaction. Also tells whether the keyring's master key is still that of the store.
+pub fn learn(tx: &mut ReadTx, keyring: &Keyring) -> Result<(), DbError> {
+    for record in list(tx)? {
+        let learned = keyring.install(&record);
+        learned.map_err(|error| DbError::Other { statement: sql::LOAD.name, message: error.to_string() })?;
     }
     Ok(())
 }

@@ -139,6 +139,8 @@ pub enum Rotating {
 
 /// Stores a new data key and enqueues the work. [`Keyring::install`] the key once this is committed.
 pub fn rotate(ctx: &Ctx, tx: &mut Tx, keyring: &Keyring) -> Result<Commit<Rotating>, DbError> {
+    // Refuses when another program has changed the master key: what is wrapped by the old one nothing would open.
+    records::learn(tx, keyring)?;
     let standing = status(tx)?;
     if standing.rotating {
         return Ok(Commit::unchanged(Rotating::UnderWay(standing)));

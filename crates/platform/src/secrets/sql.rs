@@ -6,5 +6,5 @@ crate::statements! {
     /// The keys that seal, oldest first; key 0 is the root and seals nothing.
     pub(super) DATA_KEYS: Platform = "select id, created_at from secret_keys where id > 0 order by id";
     pub(super) RETIRE: Platform = "delete from secret_keys where id = $1 and id > 0";
-    pub(super) CLEAR: Housekeeping = "delete from secret_keys";
+    pub(super) REWRAP: Platform = "update secret_keys set wrapped = $2 where id = $1";
 }

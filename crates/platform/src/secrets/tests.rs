@@ -109,15 +109,12 @@ fn a_new_master_key_opens_everything_and_the_old_one_nothing() {
 
     let new_master = MasterKey::from_bytes([2; 32]);
     let records = keyring.rewrap(&new_master, &Random::System).unwrap();
-    keyring.adopt(new_master.clone());
     assert_eq!(records.iter().map(|record| record.id).collect::<Vec<_>>(), [0, 1, 2]);
     let restarted = Keyring::from_records(new_master.clone(), &records).unwrap();
     assert_eq!(restarted.open("mail", b"", &sealed).ok().unwrap().expose(), b"x");
     assert_eq!(restarted.derive("csrf"), derived);
     assert!(matches!(Keyring::from_records(old_master, &records), Err(SecretsError::WrongMasterKey)));
-    // What the running keyring wraps next is wrapped by the new one, too.
-    let next = keyring.rotate(Timestamp::EPOCH, &Random::System).unwrap();
-    restarted.install(&next).unwrap();
+    assert_ne!(keyring.master_id(), restarted.master_id());
 }
 
 #[test]
@@ -202,14 +199,6 @@ async fn keys_live_in_the_store_and_every_node_learns_new_ones() {
     assert!(matches!(second.open("mail", b"", &sealed), Err(SecretsError::UnknownKey(2))));
     records::refresh(&db, &second).await.unwrap();
     assert_eq!(second.open("mail", b"", &sealed).ok().unwrap().expose(), b"x");
-
-    let new_master = MasterKey::from_bytes([2; 32]);
-    records::rewrap(&db, &first, new_master.clone(), &Random::System).await.unwrap();
-    let stored = records::load(&db).await.unwrap();
-    assert!(matches!(Keyring::from_records(old_master, &stored), Err(SecretsError::WrongMasterKey)));
-    let restarted = Keyring::from_records(new_master, &stored).unwrap();
-    assert_eq!(restarted.open("mail", b"", &sealed).ok().unwrap().expose(), b"x");
-    assert_eq!(restarted.derive("csrf"), first.derive("csrf"));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use ledger::{Checkpoint, verify_consistency, verify_inclusion};
 use platform::db::{Commit, DbError};
 use platform::events::proofs::{self, ExportIdentity};
-use platform::events::{self, Event};
+use platform::events::{self, Event, signing};
 use platform::ids::OrganizationId;
 use testkit::{Kit, both};
 
@@ -106,11 +106,12 @@ async fn an_export_verifies_offline_and_a_flipped_bit_is_located() {
                 .db()
                 .read(move |tx| {
                     let mut out = Vec::new();
+                    let signers = signing::signers(tx, app.keyring(), now)?;
                     let identity = ExportIdentity {
                         organization: id,
                         slug: "harbor",
                         origin: "localhost/ledger/harbor",
-                        key: app.ledger_key(),
+                        signers: &signers,
                         exported_at: now,
                     };
                     proofs::export(tx, &identity, &mut out)?;
@@ -140,9 +141,11 @@ async fn a_checkpoint_is_signed_by_the_installation() {
             let id = kit.organization("harbor").await;
             let (size, root) = kit.app.db().read(move |tx| proofs::head(tx, id)).await.unwrap();
             let origin = proofs::origin("localhost", id);
-            let key = kit.app.ledger_key();
-            let text = Checkpoint { origin: origin.clone(), size, root }.sign(key, &origin).unwrap();
-            let read = Checkpoint::verify(&text, &key.verify_key(&origin).unwrap()).unwrap();
+            let (keyring, now) = (kit.app.keyring().clone(), kit.now());
+            let signers = kit.app.db().read(move |tx| signing::signers(tx, &keyring, now)).await.unwrap();
+            let text = Checkpoint { origin: origin.clone(), size, root }.sign_by(&signers, &origin).unwrap();
+            let key = signers.current().verify_key(&origin).unwrap();
+            let read = Checkpoint::verify(&text, &key).unwrap();
             assert_eq!((read.size, read.root), (size, root));
         },
         &[&EMPTY],

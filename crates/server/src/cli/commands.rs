@@ -261,7 +261,7 @@ enum TokenCommand {
 }
 
 /// `90d` in days.
-fn days(text: &str) -> Result<u32, CliError> {
+pub(super) fn days(text: &str) -> Result<u32, CliError> {
     text.strip_suffix('d')
         .and_then(|count| count.parse().ok())
         .ok_or_else(|| CliError::Usage(format!("`{text}` is no number of days: write 1d to 365d")))

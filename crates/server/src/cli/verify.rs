@@ -12,7 +12,8 @@ use super::CliError;
 pub struct Verify {
     /// What `audit export` wrote
     file: PathBuf,
-    /// Refuse an export that another key signed (as `/api/v1/organizations/…/audit/checkpoint` names it)
+    /// Refuse an export that neither this key signed nor one that it vouches for through the handovers in the file (as
+    /// `/api/v1/organizations/…/audit/checkpoint` names it)
     #[arg(long)]
     key: Option<String>,
     #[arg(long)]
@@ -27,10 +28,12 @@ impl Verify {
         let verified = ledger::verify_export(BufReader::with_capacity(1 << 20, file))
             .map_err(|error| CliError::Damaged(format!("`{name}` is not what was exported: {error}")))?;
         let signer = verified.key.to_string();
-        if let Some(key) = &self.key
-            && *key != signer
-        {
-            let text = format!("`{name}` is consistent but signed by `{signer}`, not by `{key}`");
+        let followed = self.key.as_deref().map(|key| follow(&verified, key)).transpose()?;
+        if followed == Some(None) {
+            let key = self.key.unwrap_or_default();
+            let text = format!(
+                "`{name}` is consistent but signed by `{signer}`, and `{key}` neither is that key nor vouches for it"
+            );
             return Err(CliError::Damaged(text));
         }
         if self.json {
@@ -41,18 +44,38 @@ impl Verify {
                 "organization": verified.header.slug,
                 "redacted": verified.redacted,
                 "verifier_key": signer,
+                "key_number": verified.handovers.last().map_or(1, |last| last.number),
+                "handovers_followed": followed.flatten(),
             });
             println!("{report}");
         } else {
             println!("good: {} entries of {}", verified.entries, verified.header.origin);
             println!("root {}", hex(&verified.root));
             println!("signed by {signer}");
+            match followed.flatten() {
+                Some(1) => println!("the key that you gave vouches for it: 1 handover"),
+                Some(count) if count > 1 => {
+                    println!("the key that you gave vouches for it through {count} handovers");
+                }
+                _ => {}
+            }
             if self.key.is_none() {
                 println!("compare that key with the published one, or give it with --key");
             }
         }
         Ok(())
     }
+}
+
+/// How many handovers lead from `key` to the one that signed; `None` when it does not lead there.
+fn follow(verified: &ledger::Verified, key: &str) -> Result<Option<usize>, CliError> {
+    let pinned: ledger::VerifyKey =
+        key.parse().map_err(|error| CliError::Usage(format!("--key: {error}")))?;
+    Ok(match verified.trust(&pinned) {
+        ledger::Trust::Signed => Some(0),
+        ledger::Trust::VouchedFor { handovers } => Some(handovers),
+        ledger::Trust::None => None,
+    })
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -9,6 +9,7 @@ mod db_move;
 mod edge;
 mod framing;
 mod hostile;
+mod keys;
 mod routes;
 mod schema;
 mod search;

@@ -26,6 +26,7 @@ const PUBLIC: &[(&str, &str)] = &[
     ("GET /readyz", "says whether the process can work, nothing else"),
     ("GET /metrics", "only for callers on this machine or behind a trusted proxy"),
     ("GET /openapi.json", "the API's description"),
+    ("GET /api/v1/ledger-keys", "public keys, which whoever checks an export must be able to get"),
     ("POST /test/clock/advance", "does not exist without --test-clock"),
     ("GET /sign-in", "where one signs in"),
     ("POST /sign-in", "where one signs in"),

@@ -7,7 +7,8 @@ use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use platform::App;
 use platform::access::Permission;
-use platform::events::{StoredEvent, proofs};
+use platform::db::{DbError, ReadTx};
+use platform::events::{StoredEvent, proofs, signing};
 use platform::time::Timestamp;
 use platform::web::extract::{Json, Path, Query};
 use platform::web::pagination::{Page, PageQuery, cursor};
@@ -125,9 +126,9 @@ pub struct CheckpointView {
     pub size: u64,
     /// Hex.
     pub root_hash: String,
-    /// The signed note.
+    /// The signed note; while a rotation of the key overlaps, signed by the key before, too.
     pub checkpoint: String,
-    /// The key in C2SP `vkey` form.
+    /// The key that signs now, in C2SP `vkey` form.
     pub verify_key: String,
 }
 
@@ -306,13 +307,15 @@ async fn consistency(
 
 pub(super) async fn download(State(app): State<App>, access: Access) -> platform::web::Result {
     let organization = access.organization()?.clone();
-    let id = organization.id;
-    let (size, _) = app.db().read(move |tx| proofs::head(tx, id)).await?;
+    let (id, now, keyring) = (organization.id, access.ctx.now, app.keyring().clone());
+    let signing = move |tx: &mut ReadTx| Ok((proofs::head(tx, id)?, signing::signers(tx, &keyring, now)?));
+    let ((size, _), signers) = app.db().read::<_, DbError, _>(signing).await?;
     Ok(export::answer(export::Export {
         app,
         organization: id,
         slug: organization.slug,
         size,
+        signers,
         at: access.ctx.now,
     }))
 }

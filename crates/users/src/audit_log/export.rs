@@ -45,6 +45,7 @@ pub(super) struct Export {
     pub organization: OrganizationId,
     pub slug: String,
     pub size: u64,
+    pub signers: ledger::Signers,
     pub at: Timestamp,
 }
 
@@ -82,7 +83,7 @@ async fn write(export: &Export, sender: &mpsc::Sender<Chunk>) -> std::io::Result
         origin: super::origin(&export.app, organization),
         exported_at_us: export.at.micros(),
     };
-    let mut writer = ledger::ExportWriter::new(buffer.clone(), &header, export.app.ledger_key())?;
+    let mut writer = ledger::ExportWriter::signed_by(buffer.clone(), &header, &export.signers)?;
     let mut next = 0;
     while next < export.size {
         let page: Vec<StoredEvent> = export

@@ -158,6 +158,53 @@ async fn the_export_verifies_offline_and_a_flipped_bit_is_found() {
 }
 
 #[tokio::test]
+async fn after_a_rotation_of_the_key_whoever_pinned_the_first_one_follows_and_old_exports_verify() {
+    use platform::events::signing;
+    testkit::both(
+        async |kit| {
+            kit.organization("northwind").await;
+            let mut owner = owner_with_groups(kit, 2).await;
+            let before = owner.get(&format!("{AUDIT}/checkpoint")).await.expect(200).json();
+            let pinned: ledger::VerifyKey = before["verify_key"].as_str().unwrap().parse().unwrap();
+            let old_export = owner.get(&format!("{AUDIT}/export")).await.expect(200).body;
+            let (ctx, keyring) = (kit.ctx(), kit.app.keyring().clone());
+            let at = ctx.clone();
+            let rotate = move |tx: &mut platform::db::Tx| {
+                signing::rotate(&at, tx, &keyring, "localhost/ledger-keys", signing::OVERLAP)
+            };
+            kit.app.db().write::<_, platform::db::DbError, _>(&ctx, rotate).await.unwrap();
+            let during = owner.get(&format!("{AUDIT}/checkpoint")).await.expect(200).json();
+            let key: ledger::VerifyKey = during["verify_key"].as_str().unwrap().parse().unwrap();
+            assert_ne!(key, pinned);
+            let note = during["checkpoint"].as_str().unwrap();
+            for key in [&key, &pinned] {
+                assert!(ledger::Checkpoint::verify(note, key).is_ok());
+            }
+            let proof = owner.get(&format!("{AUDIT}/events/1/proof")).await.expect(200).json();
+            assert_eq!(proof["head"]["verify_key"], during["verify_key"]);
+            for step in [0, 31] {
+                kit.advance_settled(step * platform::time::DAY, platform::time::DAY).await;
+                let export = owner.get(&format!("{AUDIT}/export")).await.expect(200).body;
+                let verified = ledger::verify_export(export.as_slice()).unwrap();
+                assert_eq!((verified.entries, &verified.key), (4, &key));
+                assert_eq!(verified.trust(&pinned), ledger::Trust::VouchedFor { handovers: 1 });
+                let old = ledger::verify_export(old_export.as_slice()).unwrap();
+                assert_eq!(
+                    (old.trust(&pinned), old.trust(&key)),
+                    (ledger::Trust::Signed, ledger::Trust::None)
+                );
+            }
+            let after = owner.get(&format!("{AUDIT}/checkpoint")).await.expect(200).json();
+            let note = after["checkpoint"].as_str().unwrap();
+            assert!(ledger::Checkpoint::verify(note, &key).is_ok());
+            assert!(ledger::Checkpoint::verify(note, &pinned).is_err(), "its overlap is over");
+        },
+        AREAS,
+    )
+    .await;
+}
+
+#[tokio::test]
 async fn a_log_longer_than_a_page_is_exported_whole() {
     testkit::both(
         async |kit| {

@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::super::{CliError, Client, Target};
-use super::with_client;
+use super::{days, with_client};
 
 #[derive(Args)]
 pub struct Job {
@@ -114,26 +114,39 @@ pub struct Secrets {
 
 #[derive(Subcommand)]
 enum SecretsCommand {
-    /// The keys that seal secrets at rest, and how far a rotation is
+    /// Every key: those that seal secrets, those that sign, the master key
     Status,
     /// Seal with a new key; the running server seals anew what older keys sealed
     Rotate {
+        /// The key that signs the ledger's checkpoints instead; the old one vouches for the new one
+        #[arg(long)]
+        ledger_key: bool,
+        /// How long both keys sign, 0d to 365d; 0d after a theft: every older key ends now
+        #[arg(long, default_value = "30d", requires = "ledger_key")]
+        overlap: String,
         /// Only say where things stand
         #[arg(long)]
         dry_run: bool,
     },
+    /// Wrap every key by a new master key; stop every server first
+    ChangeMasterKey(super::super::master_key::Change),
 }
 
 impl Secrets {
     pub fn run(self) -> Result<(), CliError> {
         const BASE: &str = "/api/v1/provider/secrets";
         let Self { command, target } = self;
-        let work = async |client: &Client| match command {
-            SecretsCommand::Status => client.get(BASE).await,
-            SecretsCommand::Rotate { dry_run } => {
-                client.post(&format!("{BASE}/rotate"), json!({ "dry_run": dry_run })).await
+        let (path, body) = match command {
+            SecretsCommand::Status => {
+                return with_client(&target, async |client| client.get(BASE).await, &[]);
             }
+            SecretsCommand::ChangeMasterKey(change) => return change.run(&target),
+            SecretsCommand::Rotate { ledger_key: true, overlap, dry_run } => {
+                ("/rotate-ledger-key", json!({ "overlap_days": days(&overlap)?, "dry_run": dry_run }))
+            }
+            SecretsCommand::Rotate { dry_run, .. } => ("/rotate", json!({ "dry_run": dry_run })),
         };
+        let work = async |client: &Client| client.post(&format!("{BASE}{path}"), body).await;
         with_client(&target, work, &[])
     }
 }

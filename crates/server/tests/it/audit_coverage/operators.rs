@@ -14,6 +14,7 @@ pub(super) async fn tell(story: &mut Story<'_>, staff: &mut Client) {
     failed_jobs(story, staff).await;
     failed_mail(story, staff).await;
     keys(story, staff).await;
+    ledger_key(story, staff).await;
     leaving(story).await;
 }
 
@@ -119,6 +120,36 @@ async fn keys(story: &mut Story<'_>, staff: &mut Client) {
         (&json!(false), Some(1)),
         "{ended}"
     );
+}
+
+async fn ledger_key(story: &mut Story<'_>, staff: &mut Client) {
+    const API: &str = "/api/v1/provider/secrets/rotate-ledger-key";
+    const PAGE: &str = "/provider/secrets/ledger-key";
+    let dry = staff.post(API, json!({ "dry_run": true })).await.expect(200).json();
+    assert_eq!(dry["keys"].as_array().map(Vec::len), Some(1), "{dry}");
+    let done = staff.post(API, json!({ "overlap_days": 7 })).await;
+    story.did("ledger_keys.rotate", done).await;
+    // The old one signs for a week, and only a rotation without overlap ends it before.
+    staff.post(API, json!({})).await.expect(409);
+    staff.post(API, json!({ "dry_run": true })).await.expect(409);
+    staff.post(API, json!({ "overlap_days": 366 })).await.expect(422);
+    let page = staff.get(PAGE).await.expect(200).text();
+    assert!(page.contains("Key 1 still signs beside key 2"), "{page}");
+    staff.submit(PAGE, &[("confirm", "yes"), ("overlap_days", "0")]).await.expect(422);
+    let done = staff.submit(PAGE, &[("confirm", "rotate"), ("overlap_days", "0")]).await;
+    story.did("ledger_keys.rotate_form", done).await;
+    let page = staff.get("/provider/secrets").await.expect(200).text();
+    assert!(page.contains("Keys that sign the ledger") && page.contains("less than a day"), "{page}");
+    let nobody = story.kit.client().get("/api/v1/ledger-keys").await.expect(200).json();
+    let states: Vec<_> = nobody["keys"].as_array().expect("keys").iter().map(|key| &key["state"]).collect();
+    assert_eq!(states, ["ended", "ended", "current"], "{nobody}");
+    assert!(!nobody.to_string().contains("sealed"), "{nobody}");
+    let standing = staff.get("/api/v1/provider/secrets").await.expect(200).json();
+    assert_eq!(standing["ledger_keys"], nobody["keys"]);
+    assert_eq!(standing["master_key"]["id"].as_str().map(str::len), Some(12), "{standing}");
+    // The job of the first rotation is due in a week and finds nothing left to do.
+    story.kit.advance_settled(8 * 24 * HOUR, 24 * HOUR).await;
+    story.aside().await;
 }
 
 async fn leaving(story: &mut Story<'_>) {

@@ -352,3 +352,34 @@ async fn a_refresh_token_that_comes_twice_ends_its_family() {
     })
     .await;
 }
+
+/// Using a refresh token keeps a grant alive, and not for ever.
+#[tokio::test]
+async fn a_grant_ends_after_180_days_however_often_it_is_refreshed() {
+    world(async |kit: &Kit, rp, mut browser| {
+        let tokens = rp.sign_in(kit, &mut browser, &[("scope", "openid offline_access")]).await;
+        let mut refresh = tokens.get("refresh_token").to_owned();
+        for _ in 0..8 {
+            kit.advance(DAY * 20);
+            let next = rp.refresh(kit, &refresh).await.expect(200).json();
+            refresh = next["refresh_token"].as_str().expect("another one").to_owned();
+        }
+        kit.advance(DAY * 20);
+        assert_eq!(rp.refresh(kit, &refresh).await.expect(400).json()["error"], "invalid_grant");
+    })
+    .await;
+}
+
+/// The answer stands in the query, whatever is asked for.
+#[tokio::test]
+async fn no_other_response_mode_is_taken() {
+    world(async |kit: &Kit, rp, mut browser| {
+        for mode in ["fragment", "form_post", "query.jwt"] {
+            let answer = landed(&mut browser, &rp.request(&[("response_mode", mode)])).await;
+            assert_eq!(answer["error"], "invalid_request", "{mode}");
+        }
+        let tokens = rp.sign_in(kit, &mut browser, &[("response_mode", "query")]).await;
+        userinfo(kit, tokens.get("access_token")).await.expect(200);
+    })
+    .await;
+}
