@@ -9,8 +9,13 @@ use platform::jobs::JobKind;
 use platform::web::navigation::{NavConsole, NavEntry};
 use platform::web::routes::Routes;
 
+pub mod access_grants;
+mod access_notices;
+pub mod access_offers;
+pub mod access_requests;
 pub mod accounts;
 pub mod api_tokens;
+pub mod approved_domains;
 pub mod audit_log;
 pub mod break_glass;
 pub mod claims;
@@ -35,6 +40,7 @@ pub mod passwords;
 pub mod people;
 pub mod people_import;
 pub mod policies;
+pub mod product_members;
 pub mod products;
 pub mod provisioning;
 pub mod recovery;
@@ -61,7 +67,7 @@ pub static AREA: Area = Area {
     evidence: &[
         domains::evidence::RECHECKED,
         domains::evidence::VERIFIED,
-        invitations::evidence::APPROVED,
+        access_requests::evidence::APPROVED,
         policies::evidence::DECIDED,
         policies::evidence::PASSWORD_POLICY,
     ],
@@ -88,6 +94,7 @@ const JOBS: &[JobKind] = &[
     directories::jobs::JOB,
     provisioning::jobs::KINDS[0],
     provisioning::jobs::KINDS[1],
+    access_requests::jobs::JOB,
 ];
 
 fn routes() -> Routes {
@@ -132,6 +139,12 @@ fn routes() -> Routes {
         .merge(groups::pages::routes())
         .merge(invitations::api::routes())
         .merge(invitations::pages::routes())
+        .merge(access_offers::api::routes())
+        .merge(access_offers::pages::routes())
+        .merge(access_requests::api::routes())
+        .merge(access_requests::pages::routes())
+        .merge(approved_domains::api::routes())
+        .merge(approved_domains::pages::routes())
         .merge(api_tokens::api::routes())
         .merge(api_tokens::pages::routes())
         .merge(directories::api::routes())
@@ -218,6 +231,30 @@ const NAVIGATION: &[NavEntry] = &[
         href: invitations::pages::LIST,
         permission: Some(Permission::PeopleRead),
         rank: 130,
+    },
+    NavEntry {
+        console: NavConsole::Organization,
+        group: "Users",
+        label: "Access",
+        href: access_requests::pages::OWN,
+        permission: None,
+        rank: 132,
+    },
+    NavEntry {
+        console: NavConsole::Organization,
+        group: "Users",
+        label: "Access requests",
+        href: access_requests::pages::LIST,
+        permission: Some(Permission::PeopleRead),
+        rank: 134,
+    },
+    NavEntry {
+        console: NavConsole::Account,
+        group: "",
+        label: "Access",
+        href: approved_domains::pages::OPENINGS,
+        permission: None,
+        rank: 35,
     },
     NavEntry {
         console: NavConsole::Organization,

@@ -135,13 +135,10 @@ pub(super) const ROWS: &[Row] = &[
         title: "Approve who gets access",
         duty: "Let nobody reach your data whom somebody of yours has not approved.",
         halves: Halves::Customer(Half::new(
-            Control::Built {
-                page: Page("/o/{organization}/invitations"),
-                not_yet: Some("requests for access, which come with their own approvers and targets"),
-            },
+            Control::Built { page: Page("/o/{organization}/access-requests"), not_yet: None },
             Wording {
-                control: "Admits people only by an invitation that a named person sent and that is checked again when it is used, or from domains you approved.",
-                met_when: "no invitation waits past its target, and no rule admits a public mail domain by itself",
+                control: "Admits people by an invitation that a named person sent, a request that somebody else approved for a time, or a mail domain you approved.",
+                met_when: "no invitation or request waits past its target, nothing granted outlives its end, and no public mail domain admits by itself",
                 break_hint: "open an automatic approval for a public mail domain",
             },
         )),

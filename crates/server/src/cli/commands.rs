@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::{CliError, Client, Target, block_on, output};
 
+mod access;
 mod audit;
 mod directories;
 mod operator;
@@ -20,6 +21,8 @@ pub enum Act {
     Account(people::Account),
     /// People of an organization: list, import
     People(people::People),
+    /// Access by request: offers, requests, decisions, approved domains
+    Access(access::Access),
     /// Domains: add, list, check, remove
     Domain(Domain),
     /// Sign-in policies: list, change, try, roll out, explain, undo
@@ -58,6 +61,7 @@ impl Act {
             Self::Organization(command) => command.run(),
             Self::Account(command) => command.run(),
             Self::People(command) => command.run(),
+            Self::Access(command) => command.run(),
             Self::Domain(command) => command.run(),
             Self::Policy(command) => command.run(),
             Self::BreakGlass(command) => command.run(),

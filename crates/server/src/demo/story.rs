@@ -7,12 +7,15 @@ use compliance::breach_regimes::{self, Regime};
 use platform::access::Role;
 use platform::ctx::{Actor, Ctx, Origin};
 use platform::db::DbError;
-use platform::ids::{AccountId, OrganizationId, Slug};
+use platform::ids::{AccountId, GroupId, OrganizationId, Slug};
 use platform::principals::Account;
 use platform::time::{DAY, HOUR, Timestamp};
 use platform::{App, jobs};
+use users::access_offers::{self, Saved, Terms, Wanted};
+use users::access_requests::{self, Asked, RequestId, Verdict};
 use users::accounts::email::EmailAddress;
 use users::accounts::{Vouching, vouch};
+use users::approved_domains::{self, Mode};
 use users::claims::{self, Starting, Whom};
 use users::domains::checks::{self, Checked};
 use users::domains::name::{DomainName, Reserved};
@@ -236,7 +239,7 @@ impl Teller<'_> {
         }
     }
 
-    async fn group(&self, company: &Company, name: &str, members: &[usize]) -> Result<(), DemoError> {
+    async fn group(&self, company: &Company, name: &str, members: &[usize]) -> Result<GroupId, DemoError> {
         let ctx = self.ctx_of(company.owner.id, 0);
         let (at, id) = (ctx.clone(), company.id);
         let name = Name::parse(name).map_err(broken)?;
@@ -247,7 +250,7 @@ impl Teller<'_> {
             let (at, group) = (ctx.clone(), group.id);
             self.app.db().write(&ctx, move |tx| groups::add_member(&at, tx, id, group, account)).await?;
         }
-        Ok(())
+        Ok(group.id)
     }
 
     async fn invite(&self, company: &Company, email: &str) -> Result<(), DemoError> {
@@ -261,6 +264,60 @@ impl Teller<'_> {
             groups: Vec::new(),
         };
         self.app.db().write(&ctx, move |tx| invitations::invite(&app, &at, tx, id, &inviter, &new)).await?;
+        Ok(())
+    }
+
+    /// Lets members ask for a group and a role, and the domain's people join.
+    async fn offers(&self, company: &Company, group: GroupId) -> Result<(), DemoError> {
+        let ctx = self.ctx_of(company.owner.id, 0);
+        let terms = |approvals| Terms { approvers: None, approvals, days_max: 90, hours_to_decide: 72 };
+        let offers =
+            [(Wanted::Group(group), 1), (Wanted::Role(Role::Auditor), 1), (Wanted::Role(Role::Admin), 2)];
+        for (wanted, approvals) in offers {
+            let (at, id, terms) = (ctx.clone(), company.id, terms(approvals));
+            let made =
+                self.app.db().write(&ctx, move |tx| access_offers::create(&at, tx, id, wanted, &terms));
+            let Saved::Done(_) = made.await?.value else { return Err(broken("an offer was refused")) };
+        }
+        let (at, id, by) = (ctx.clone(), company.id, company.owner.name.clone());
+        let domain = company.domains.first().map(|(_, name)| *name).unwrap_or_default();
+        self.app
+            .db()
+            .write(&ctx, move |tx| approved_domains::approve(&at, tx, id, &by, (domain, Mode::Join), false))
+            .await?;
+        Ok(())
+    }
+
+    /// Somebody asks for the offer whose key begins with `what`.
+    async fn ask(
+        &self,
+        company: &Company,
+        person: usize,
+        (what, reason, days): (&'static str, &'static str, u32),
+    ) -> Result<RequestId, DemoError> {
+        let asker = company.people.get(person).ok_or_else(|| broken("nobody asks"))?.id;
+        let ctx = self.ctx_of(asker, person);
+        let (at, id, app) = (ctx.clone(), company.id, self.app.clone());
+        let asked = self.app.db().write(&ctx, move |tx| {
+            let offers = access_offers::list(tx, id, None, 10)?;
+            let offer = offers.iter().find(|offer| offer.wanted.key().starts_with(what));
+            let offer = offer.ok_or_else(|| DbError::Check("an offer".to_owned()))?.id;
+            access_requests::ask(&app, &at, tx, id, asker, offer, (reason, days))
+        });
+        match asked.await?.value {
+            Asked::Done(request) => Ok(request.id),
+            other => Err(broken(format!("{other:?}"))),
+        }
+    }
+
+    async fn approve(&self, company: &Company, request: RequestId) -> Result<(), DemoError> {
+        let ctx = self.ctx_of(company.owner.id, 0);
+        let (at, id, app, owner) = (ctx.clone(), company.id, self.app.clone(), company.owner.id);
+        let verdict = Verdict { approve: true, words: "Until the audit is over".to_owned() };
+        self.app
+            .db()
+            .write(&ctx, move |tx| access_requests::decide(&app, &at, tx, id, request, owner, &verdict))
+            .await?;
         Ok(())
     }
 
@@ -326,8 +383,9 @@ impl Teller<'_> {
         self.claim_all(&harbor, harbor.domains[1].0).await?;
         self.decide(&harbor, Rules { password_reuse_history: 5, ..Rules::RECOMMENDED }).await?;
         self.breach_contacts(&harbor).await?;
-        self.group(&harbor, "Dispatch", &[0, 2, 4, 6, 8, 10, 12]).await?;
+        let dispatch = self.group(&harbor, "Dispatch", &[0, 2, 4, 6, 8, 10, 12]).await?;
         self.group(&harbor, "Finance", &[1, 3, 5, 9]).await?;
+        self.offers(&harbor, dispatch).await?;
         Ok(harbor)
     }
 
@@ -399,8 +457,15 @@ impl Teller<'_> {
         }
         self.until_time(end.minus(DAY * 16)).await?;
         self.invite(kestrel, "rita.moss@printworks.example").await?;
+        self.until_time(end.minus(DAY * 5)).await?;
+        let granted = self.ask(harbor, 7, ("role:auditor", "The yearly audit of the warehouse", 30)).await?;
+        self.until_time(end.minus(DAY * 4)).await?;
+        self.approve(harbor, granted).await?;
         self.until_time(end.minus(DAY * 3)).await?;
         self.invite(harbor, "new.colleague@harbor.example").await?;
+        self.until_time(end.minus(DAY)).await?;
+        self.ask(harbor, 11, ("group", "I stand in for Anna in the night shift", 14)).await?;
+        self.ask(harbor, 13, ("role:admin", "Moving the warehouse to the new directory", 7)).await?;
         Ok(self.until_time(end).await?)
     }
 }

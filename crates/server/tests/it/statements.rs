@@ -11,8 +11,12 @@ use crate::shared::only;
 
 /// Tables that grow with organizations, people or time.
 const LARGE: &[&str] = &[
+    "access_decisions",
+    "access_offers",
+    "access_requests",
     "accounts",
     "api_tokens",
+    "approved_domains",
     "breach_contacts",
     "break_glass_codes",
     "break_glass_openings",
@@ -55,6 +59,7 @@ const LARGE: &[&str] = &[
     "policy_rollouts",
     "policy_versions",
     "product_access",
+    "product_members",
     "recovery_codes",
     "scim_departures",
     "scim_group_members",
@@ -199,7 +204,12 @@ fn housekeeping_leaves_principals_and_the_ledger_alone() {
         "passwords",
         "products",
         "product_access",
+        "product_members",
         "product_secrets",
+        "access_decisions",
+        "access_offers",
+        "access_requests",
+        "approved_domains",
         "oauth_consents",
         "oauth_keys",
         "events",

@@ -25,6 +25,10 @@ const EXTRA: &[(&str, &str)] = &[
     ("crates/responsibility/src/rows/users.rs", "the paper's area on users, in its order"),
     ("crates/responsibility/src/states/", "a pure core of four steps: facts, halves, joint state, history"),
     (
+        "crates/users/src/access_requests/",
+        "asking, deciding and ending are three acts on one record, each with outcomes of its own",
+    ),
+    (
         "crates/users/src/accounts/email.rs",
         "the canonical e-mail address, a pure type that every feature reads",
     ),
