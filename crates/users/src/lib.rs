@@ -13,6 +13,7 @@ pub mod access_grants;
 mod access_notices;
 pub mod access_offers;
 pub mod access_requests;
+pub mod access_reviews;
 pub mod accounts;
 pub mod api_tokens;
 pub mod approved_domains;
@@ -68,6 +69,7 @@ pub static AREA: Area = Area {
         domains::evidence::RECHECKED,
         domains::evidence::VERIFIED,
         access_requests::evidence::APPROVED,
+        access_reviews::evidence::REVIEWED,
         policies::evidence::DECIDED,
         policies::evidence::PASSWORD_POLICY,
     ],
@@ -95,6 +97,10 @@ const JOBS: &[JobKind] = &[
     provisioning::jobs::KINDS[0],
     provisioning::jobs::KINDS[1],
     access_requests::jobs::JOB,
+    access_reviews::jobs::KINDS[0],
+    access_reviews::jobs::KINDS[1],
+    access_reviews::jobs::KINDS[2],
+    access_reviews::jobs::KINDS[3],
 ];
 
 fn routes() -> Routes {
@@ -143,6 +149,8 @@ fn routes() -> Routes {
         .merge(access_offers::pages::routes())
         .merge(access_requests::api::routes())
         .merge(access_requests::pages::routes())
+        .merge(access_reviews::api::routes())
+        .merge(access_reviews::pages::routes())
         .merge(approved_domains::api::routes())
         .merge(approved_domains::pages::routes())
         .merge(api_tokens::api::routes())
@@ -247,6 +255,14 @@ const NAVIGATION: &[NavEntry] = &[
         href: access_requests::pages::LIST,
         permission: Some(Permission::PeopleRead),
         rank: 134,
+    },
+    NavEntry {
+        console: NavConsole::Organization,
+        group: "Users",
+        label: "Access reviews",
+        href: access_reviews::pages::LIST,
+        permission: Some(Permission::PeopleRead),
+        rank: 136,
     },
     NavEntry {
         console: NavConsole::Account,

@@ -149,10 +149,10 @@ pub(super) const ROWS: &[Row] = &[
         title: "Review access and remove what is not needed",
         duty: "Look again at who has access at set times, and take it from those who should not have it.",
         halves: Halves::Customer(Half::new(
-            Control::NotBuilt { planned: "review campaigns over all grants, with revocation when nobody answers" },
+            Control::Built { page: Page("/o/{organization}/access-reviews"), not_yet: None },
             Wording {
-                control: "Runs campaigns over each person's and each app's grants, with reviewers, revocation on silence and a pack of evidence.",
-                met_when: "a campaign over all grants ended in the last 90 days, and what it revoked is gone",
+                control: "Runs campaigns over each person's roles, groups, products and tokens, with reviewers, revocation on silence and a pack of evidence.",
+                met_when: "a campaign over all grants ended in the last 90 days with every grant decided, and what it revoked is gone",
                 break_hint: "grant access outside the last campaign and let 90 days pass",
             },
         )),

@@ -12,6 +12,7 @@ mod operator;
 mod people;
 mod policies;
 mod product;
+mod reviews;
 
 #[derive(Subcommand)]
 pub enum Act {
@@ -23,6 +24,8 @@ pub enum Act {
     People(people::People),
     /// Access by request: offers, requests, decisions, approved domains
     Access(access::Access),
+    /// Access reviews: start, list, decide, finish, evidence
+    Review(reviews::Review),
     /// Domains: add, list, check, remove
     Domain(Domain),
     /// Sign-in policies: list, change, try, roll out, explain, undo
@@ -62,6 +65,7 @@ impl Act {
             Self::Account(command) => command.run(),
             Self::People(command) => command.run(),
             Self::Access(command) => command.run(),
+            Self::Review(command) => command.run(),
             Self::Domain(command) => command.run(),
             Self::Policy(command) => command.run(),
             Self::BreakGlass(command) => command.run(),

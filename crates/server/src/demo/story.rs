@@ -11,11 +11,8 @@ use platform::ids::{AccountId, GroupId, OrganizationId, Slug};
 use platform::principals::Account;
 use platform::time::{DAY, HOUR, Timestamp};
 use platform::{App, jobs};
-use users::access_offers::{self, Saved, Terms, Wanted};
-use users::access_requests::{self, Asked, RequestId, Verdict};
 use users::accounts::email::EmailAddress;
 use users::accounts::{Vouching, vouch};
-use users::approved_domains::{self, Mode};
 use users::claims::{self, Starting, Whom};
 use users::domains::checks::{self, Checked};
 use users::domains::name::{DomainName, Reserved};
@@ -30,6 +27,8 @@ use users::{groups, login};
 use super::DemoError;
 use super::people::{DEVICES, Person, person};
 use super::prover::Script;
+
+mod access;
 
 /// The story so far, and who acts in it.
 struct Teller<'a> {
@@ -267,60 +266,6 @@ impl Teller<'_> {
         Ok(())
     }
 
-    /// Lets members ask for a group and a role, and the domain's people join.
-    async fn offers(&self, company: &Company, group: GroupId) -> Result<(), DemoError> {
-        let ctx = self.ctx_of(company.owner.id, 0);
-        let terms = |approvals| Terms { approvers: None, approvals, days_max: 90, hours_to_decide: 72 };
-        let offers =
-            [(Wanted::Group(group), 1), (Wanted::Role(Role::Auditor), 1), (Wanted::Role(Role::Admin), 2)];
-        for (wanted, approvals) in offers {
-            let (at, id, terms) = (ctx.clone(), company.id, terms(approvals));
-            let made =
-                self.app.db().write(&ctx, move |tx| access_offers::create(&at, tx, id, wanted, &terms));
-            let Saved::Done(_) = made.await?.value else { return Err(broken("an offer was refused")) };
-        }
-        let (at, id, by) = (ctx.clone(), company.id, company.owner.name.clone());
-        let domain = company.domains.first().map(|(_, name)| *name).unwrap_or_default();
-        self.app
-            .db()
-            .write(&ctx, move |tx| approved_domains::approve(&at, tx, id, &by, (domain, Mode::Join), false))
-            .await?;
-        Ok(())
-    }
-
-    /// Somebody asks for the offer whose key begins with `what`.
-    async fn ask(
-        &self,
-        company: &Company,
-        person: usize,
-        (what, reason, days): (&'static str, &'static str, u32),
-    ) -> Result<RequestId, DemoError> {
-        let asker = company.people.get(person).ok_or_else(|| broken("nobody asks"))?.id;
-        let ctx = self.ctx_of(asker, person);
-        let (at, id, app) = (ctx.clone(), company.id, self.app.clone());
-        let asked = self.app.db().write(&ctx, move |tx| {
-            let offers = access_offers::list(tx, id, None, 10)?;
-            let offer = offers.iter().find(|offer| offer.wanted.key().starts_with(what));
-            let offer = offer.ok_or_else(|| DbError::Check("an offer".to_owned()))?.id;
-            access_requests::ask(&app, &at, tx, id, asker, offer, (reason, days))
-        });
-        match asked.await?.value {
-            Asked::Done(request) => Ok(request.id),
-            other => Err(broken(format!("{other:?}"))),
-        }
-    }
-
-    async fn approve(&self, company: &Company, request: RequestId) -> Result<(), DemoError> {
-        let ctx = self.ctx_of(company.owner.id, 0);
-        let (at, id, app, owner) = (ctx.clone(), company.id, self.app.clone(), company.owner.id);
-        let verdict = Verdict { approve: true, words: "Until the audit is over".to_owned() };
-        self.app
-            .db()
-            .write(&ctx, move |tx| access_requests::decide(&app, &at, tx, id, request, owner, &verdict))
-            .await?;
-        Ok(())
-    }
-
     /// Names who is told of a breach; each confirms by the mailed link, as they would.
     async fn breach_contacts(&self, company: &Company) -> Result<(), DemoError> {
         let ctx = self.ctx_of(company.owner.id, 0);
@@ -455,9 +400,14 @@ impl Teller<'_> {
             self.until_time(self.app.clock().now().plus(DAY * 20)).await?;
             month += 1;
         }
+        self.until_time(end.minus(DAY * 25)).await?;
+        let review = self.start_review(harbor, "Yearly review").await?;
+        self.until_time(end.minus(DAY * 22)).await?;
+        self.finish_review(harbor, review).await?;
         self.until_time(end.minus(DAY * 16)).await?;
         self.invite(kestrel, "rita.moss@printworks.example").await?;
         self.until_time(end.minus(DAY * 5)).await?;
+        self.start_review(kestrel, "First review").await?;
         let granted = self.ask(harbor, 7, ("role:auditor", "The yearly audit of the warehouse", 30)).await?;
         self.until_time(end.minus(DAY * 4)).await?;
         self.approve(harbor, granted).await?;

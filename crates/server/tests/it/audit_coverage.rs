@@ -7,6 +7,7 @@ mod operators;
 mod organization;
 mod personal;
 mod products;
+mod reviews;
 
 use std::collections::{BTreeMap, BTreeSet};
 

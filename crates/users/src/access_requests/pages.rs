@@ -19,6 +19,7 @@ use serde::Deserialize;
 use super::api::{self, Choosable, DecisionBody, NewRequestBody, StateQuery};
 use super::{Decision, Request, RequestId, State};
 use crate::access_offers::{Offer, OfferId};
+use crate::access_reviews::{self, Review};
 use crate::organizations::pages::{complaints, mendable};
 use crate::people::export::cell;
 use crate::people::pages::pager;
@@ -114,12 +115,16 @@ struct OwnPage {
     to_decide: Vec<Line>,
     offers: Vec<Choosable>,
     asked: Vec<Line>,
+    /// Open reviews with how many grants wait in each.
+    reviews: Vec<(Review, u64)>,
     may_manage: bool,
 }
 
 async fn own(AppState(app): AppState<App>, access: Access) -> platform::web::Result {
     let (asked, to_decide) = api::own(&app, &access).await?;
     let offers = api::choosable(&app, &access).await?;
+    let (organization, account) = (access.organization_id()?, access.account()?);
+    let reviews = app.db().read(move |tx| access_reviews::waiting_for(tx, organization, account)).await?;
     let (slug, now) = (access.organization()?.slug.clone(), access.ctx.now);
     let lines = |list: Vec<Request>| list.into_iter().map(|one| Line::new(one, &slug, now)).collect();
     platform::web::html(&OwnPage {
@@ -127,6 +132,7 @@ async fn own(AppState(app): AppState<App>, access: Access) -> platform::web::Res
         to_decide: lines(to_decide),
         asked: lines(asked),
         offers,
+        reviews,
         may_manage: access.may(Permission::PeopleManage),
         slug,
     })

@@ -81,6 +81,8 @@ struct NewPage {
     run: Option<DryRun>,
     /// The domain's canonical name when it is one for everybody, to be typed as a confirmation.
     public: String,
+    /// What is shown, so that nothing else is opened by the next press.
+    seen: String,
 }
 
 #[derive(Deserialize)]
@@ -137,10 +139,11 @@ async fn page(
     errors: FieldErrors,
 ) -> platform::web::Result {
     let chosen = if form.mode.is_empty() { "ask" } else { form.mode.as_str() };
-    let public = match api::name(app, &form.domain) {
-        Ok((name, true)) if run.is_some() => name,
-        _ => String::new(),
-    };
+    let (mut public, mut seen) = (String::new(), String::new());
+    if let (Ok((name, for_all)), true) = (api::name(app, &form.domain), run.is_some()) {
+        seen = format!("{name} {chosen}");
+        public = if for_all { name } else { String::new() };
+    }
     let status = if errors.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     let page = NewPage {
         shell: shell(app, access, "Approve a domain"),
@@ -154,6 +157,7 @@ async fn page(
         ],
         run,
         public,
+        seen,
     };
     platform::web::html_with(status, &page)
 }

@@ -29,6 +29,10 @@ const EXTRA: &[(&str, &str)] = &[
         "asking, deciding and ending are three acts on one record, each with outcomes of its own",
     ),
     (
+        "crates/users/src/access_reviews/",
+        "a campaign has phases that share one record: taking grants down, applying, and the pack of evidence",
+    ),
+    (
         "crates/users/src/accounts/email.rs",
         "the canonical e-mail address, a pure type that every feature reads",
     ),

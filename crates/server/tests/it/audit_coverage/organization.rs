@@ -34,6 +34,7 @@ pub(super) async fn tell(story: &mut Story<'_>, dns: &Script) {
     groups(story, &mut owner, ann).await;
     invitations(story, &mut owner).await;
     super::access::tell(story, &mut owner).await;
+    super::reviews::tell(story, &mut owner).await;
     tokens(story, &mut owner).await;
     policies(story, &mut owner).await;
     domains(story, &mut owner, dns).await;
