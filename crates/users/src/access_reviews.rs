@@ -8,31 +8,32 @@
 
 use std::time::Duration;
 
-use platform::Ctx;
 use platform::access::Role;
-use platform::db::{Commit, DbError, ReadTx, Row, Tx};
+use platform::db::{DbError, ReadTx, Row};
 use platform::events::Event;
 use platform::ids::{AccountId, GroupId, OrganizationId};
 use platform::params;
-use platform::principals::{self, MembershipState};
 use platform::time::{DAY, Timestamp};
 
 use crate::api_tokens::ApiTokenId;
-use crate::organizations;
 use crate::products::AccessId;
 
 pub(crate) mod api;
 mod applying;
+mod deciding;
 pub(crate) mod evidence;
 mod gathering;
 pub(crate) mod jobs;
 mod pack;
 pub(crate) mod pages;
 pub(crate) mod sql;
+mod starting;
 #[cfg(test)]
 mod tests;
 
 pub use applying::finish;
+pub use deciding::{Decided, cancel, decide};
+pub use starting::{NewReview, Started, start};
 
 platform::id! {
     /// A review of access.
@@ -233,192 +234,6 @@ fn read_item(row: &Row) -> Result<Item, DbError> {
 
 fn event(organization: OrganizationId, review: &Review, action: &'static str) -> Event {
     Event::new(organization, action).target("access_review", review.id).with("name", &review.name)
-}
-
-// ---- starting -------------------------------------------------------------------------------------------------
-
-#[derive(Debug, Clone)]
-pub struct NewReview {
-    pub name: String,
-    pub kinds: Vec<Kind>,
-    pub reviewers: Vec<AccountId>,
-    pub days: u32,
-    pub on_silence: Choice,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Started {
-    Done(Review),
-    NoKinds,
-    NoReviewers,
-    /// Not an active member of the organization.
-    NoSuchReviewer,
-    /// A reviewer has something in scope and nobody else could look at it.
-    OneReviewer,
-    Days,
-    TooMany,
-}
-
-/// Starts a review; a job takes the grants down, then tells the reviewers.
-pub fn start(
-    ctx: &Ctx,
-    tx: &mut Tx,
-    organization: OrganizationId,
-    by: &str,
-    new: &NewReview,
-) -> Result<Commit<Started>, DbError> {
-    organizations::lock(tx, organization)?;
-    if let Some(refused) = refusal(tx, organization, new)? {
-        return Ok(Commit::unchanged(refused));
-    }
-    let id: ReviewId = ctx.id();
-    let kinds: Vec<&str> =
-        Kind::ALL.into_iter().filter(|kind| new.kinds.contains(kind)).map(Kind::as_str).collect();
-    let due = ctx.now.plus(DAY * new.days);
-    let row = params![
-        organization,
-        id,
-        new.name.as_str(),
-        kinds.join(" "),
-        new.on_silence.as_str(),
-        by,
-        ctx.now,
-        due
-    ];
-    tx.execute(&sql::INSERT, row)?;
-    let reviewers =
-        new.reviewers.iter().map(|account| params![organization, id, *account].to_vec()).collect();
-    tx.execute_many(&sql::INSERT_REVIEWER, reviewers)?;
-    jobs::schedule(ctx, tx, organization, id, due)?;
-    let Some(review) = find(tx, organization, id)? else {
-        return Err(DbError::Check("the review just started".to_owned()));
-    };
-    let started = event(organization, &review, "access_review.started")
-        .with("kinds", kinds.join(" "))
-        .with("due_at", due)
-        .with("on_silence", new.on_silence.as_str())
-        .with("reviewers", new.reviewers.len());
-    let recorded = tx.record(started);
-    Ok(Commit::changed(Started::Done(review), recorded))
-}
-
-fn refusal(
-    tx: &mut ReadTx,
-    organization: OrganizationId,
-    new: &NewReview,
-) -> Result<Option<Started>, DbError> {
-    if new.kinds.is_empty() {
-        return Ok(Some(Started::NoKinds));
-    }
-    if new.reviewers.is_empty() || new.reviewers.len() > REVIEWERS_MAX {
-        return Ok(Some(Started::NoReviewers));
-    }
-    if new.days == 0 || new.days > DAYS_MAX {
-        return Ok(Some(Started::Days));
-    }
-    for reviewer in &new.reviewers {
-        let member = principals::membership(tx, organization, *reviewer)?;
-        if member.is_none_or(|member| member.state != MembershipState::Active) {
-            return Ok(Some(Started::NoSuchReviewer));
-        }
-    }
-    // Every member has a role at least, so a single reviewer would have their own before them.
-    let mut others = new.reviewers.clone();
-    others.sort_unstable();
-    others.dedup();
-    if let [only] = others[..]
-        && gathering::holds_any(tx, organization, only, &new.kinds)?
-    {
-        return Ok(Some(Started::OneReviewer));
-    }
-    let running: u64 = tx.scalar(&sql::COUNT_RUNNING, params![organization])?.unwrap_or(0);
-    Ok((running >= RUNNING_MAX).then_some(Started::TooMany))
-}
-
-// ---- deciding -------------------------------------------------------------------------------------------------
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Decided {
-    /// So many.
-    Done(usize),
-    NoSuchReview,
-    /// Not a reviewer of it, or not active here any more.
-    NotYours,
-    /// It is not open.
-    Closed,
-    NoSuchItem,
-    /// One of them is the reviewer's own.
-    Own,
-    /// Only an owner takes an owner's role away.
-    OwnersOnly,
-    TooMany,
-}
-
-/// Keeps or revokes grants; all of them or none. It can be changed until the review is finished.
-pub fn decide(
-    ctx: &Ctx,
-    tx: &mut Tx,
-    organization: OrganizationId,
-    id: ReviewId,
-    reviewer: AccountId,
-    (items, choice, reason): (&[ItemId], Choice, &str),
-) -> Result<Commit<Decided>, DbError> {
-    organizations::lock(tx, organization)?;
-    let Some(review) = find(tx, organization, id)? else {
-        return Ok(Commit::unchanged(Decided::NoSuchReview));
-    };
-    if !reviews(tx, organization, id, reviewer)? {
-        return Ok(Commit::unchanged(Decided::NotYours));
-    }
-    if review.state != State::Open {
-        return Ok(Commit::unchanged(Decided::Closed));
-    }
-    if items.len() > DECIDED_AT_ONCE_MAX {
-        return Ok(Commit::unchanged(Decided::TooMany));
-    }
-    let member = principals::membership(tx, organization, reviewer)?;
-    let owner = member.is_some_and(|member| member.role == Role::Owner);
-    let mut recorded = None;
-    for item in items {
-        let Some(item) = find_item(tx, organization, id, *item)? else {
-            return Ok(Commit::unchanged(Decided::NoSuchItem));
-        };
-        if item.account == Some(reviewer) {
-            return Ok(Commit::unchanged(Decided::Own));
-        }
-        if item.grant == Grant::Role(Role::Owner) && choice == Choice::Revoke && !owner {
-            return Ok(Commit::unchanged(Decided::OwnersOnly));
-        }
-        let row = params![organization, id, item.id, choice.as_str(), reason, reviewer, ctx.now];
-        tx.execute(&sql::DECIDE, row)?;
-        let decided = event(organization, &review, "access_review.decided")
-            .with("item", item.id)
-            .with("kind", item.grant.kind().as_str())
-            .with("what", &item.target_name)
-            .with("decision", choice.as_str())
-            .personal("email", &item.email)
-            .personal("reason", reason);
-        recorded = Some(tx.record(decided));
-    }
-    Ok(match recorded {
-        Some(recorded) => Commit::changed(Decided::Done(items.len()), recorded),
-        None => Commit::unchanged(Decided::Done(0)),
-    })
-}
-
-/// Stops a review; nothing is revoked. `false`: there is none that runs.
-pub fn cancel(
-    ctx: &Ctx,
-    tx: &mut Tx,
-    organization: OrganizationId,
-    id: ReviewId,
-) -> Result<Commit<bool>, DbError> {
-    let Some(review) = find(tx, organization, id)? else { return Ok(Commit::unchanged(false)) };
-    if tx.execute(&sql::CANCEL, params![organization, id, ctx.now])? != 1 {
-        return Ok(Commit::unchanged(false));
-    }
-    let recorded = tx.record(event(organization, &review, "access_review.cancelled"));
-    Ok(Commit::changed(true, recorded))
 }
 
 // ---- looking --------------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ pub mod accounts;
 pub mod api_tokens;
 pub mod approved_domains;
 pub mod audit_log;
+pub mod awareness;
 pub mod break_glass;
 pub mod claims;
 pub mod confirmations;
@@ -64,12 +65,14 @@ pub static AREA: Area = Area {
         openid_provider::jobs::SCHEDULE,
         directories::jobs::SCHEDULE,
         provisioning::jobs::SCHEDULE,
+        awareness::jobs::SCHEDULE,
     ],
     evidence: &[
         domains::evidence::RECHECKED,
         domains::evidence::VERIFIED,
         access_requests::evidence::APPROVED,
         access_reviews::evidence::REVIEWED,
+        awareness::evidence::ACKNOWLEDGED,
         policies::evidence::DECIDED,
         policies::evidence::PASSWORD_POLICY,
     ],
@@ -101,6 +104,8 @@ const JOBS: &[JobKind] = &[
     access_reviews::jobs::KINDS[1],
     access_reviews::jobs::KINDS[2],
     access_reviews::jobs::KINDS[3],
+    awareness::jobs::KINDS[0],
+    awareness::jobs::KINDS[1],
 ];
 
 fn routes() -> Routes {
@@ -151,6 +156,8 @@ fn routes() -> Routes {
         .merge(access_requests::pages::routes())
         .merge(access_reviews::api::routes())
         .merge(access_reviews::pages::routes())
+        .merge(awareness::api::routes())
+        .merge(awareness::pages::routes())
         .merge(approved_domains::api::routes())
         .merge(approved_domains::pages::routes())
         .merge(api_tokens::api::routes())
@@ -255,6 +262,14 @@ const NAVIGATION: &[NavEntry] = &[
         href: access_requests::pages::LIST,
         permission: Some(Permission::PeopleRead),
         rank: 134,
+    },
+    NavEntry {
+        console: NavConsole::Organization,
+        group: "Users",
+        label: "Awareness",
+        href: awareness::pages::PATH,
+        permission: None,
+        rank: 157,
     },
     NavEntry {
         console: NavConsole::Organization,

@@ -57,6 +57,7 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(16, "0016_directories"),
     migration!(19, "0019_access_requests"),
     migration!(20, "0020_access_reviews"),
+    migration!(22, "0022_awareness"),
 ];
 
 impl Migration {

@@ -232,7 +232,7 @@ pub(super) const ROWS: &[Row] = &[
         duty: "Make sure that everybody with access knows how to choose and keep a password.",
         halves: Halves::Customer(
             Half::new(
-                Control::NotBuilt { planned: "a notice on passwords that each person acknowledges" },
+                Control::Built { page: Page("/o/{organization}/awareness"), not_yet: None },
                 Wording {
                     control: "Shows a short notice on passwords to each person with access and records the acknowledgement.",
                     met_when: "at least 95 % of people with access acknowledged it in the last 12 months",

@@ -7,6 +7,7 @@ use super::{CliError, Client, Target, block_on, output};
 
 mod access;
 mod audit;
+mod awareness;
 mod directories;
 mod operator;
 mod people;
@@ -26,6 +27,8 @@ pub enum Act {
     Access(access::Access),
     /// Access reviews: start, list, decide, finish, evidence
     Review(reviews::Review),
+    /// Awareness: the notice on passwords, and who has yet to read it
+    Awareness(awareness::Awareness),
     /// Domains: add, list, check, remove
     Domain(Domain),
     /// Sign-in policies: list, change, try, roll out, explain, undo
@@ -66,6 +69,7 @@ impl Act {
             Self::People(command) => command.run(),
             Self::Access(command) => command.run(),
             Self::Review(command) => command.run(),
+            Self::Awareness(command) => command.run(),
             Self::Domain(command) => command.run(),
             Self::Policy(command) => command.run(),
             Self::BreakGlass(command) => command.run(),

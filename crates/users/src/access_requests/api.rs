@@ -32,7 +32,6 @@ const MANAGE: Openness = Openness::Organization(Permission::PeopleManage);
 
 pub(crate) fn routes() -> Routes {
     const LIST: &str = "/api/v1/organizations/{organization}/access-requests";
-    const ONE: &str = "/api/v1/organizations/{organization}/access-requests/{request}";
     Routes::new()
         .add(
             routes::get(LIST, "access_request.list", READ, list)
@@ -48,6 +47,33 @@ pub(crate) fn routes() -> Routes {
                 .gives::<RequestView>(201)
                 .records("access_request."),
         )
+        .merge(of_one())
+        .add(
+            routes::get(
+                "/api/v1/organizations/{organization}/access-options",
+                "access_request.options",
+                Openness::Member,
+                options,
+            )
+            .summary("What you may ask for here. Takes a person, not a token")
+            .gives::<Vec<OptionView>>(200),
+        )
+        .add(
+            routes::get(
+                "/api/v1/organizations/{organization}/access-requests-mine",
+                "access_request.mine",
+                Openness::Member,
+                mine,
+            )
+            .summary("Your own requests here, and those that wait for you. Takes a person, not a token")
+            .gives::<MineView>(200),
+        )
+}
+
+/// What is done with one request.
+fn of_one() -> Routes {
+    const ONE: &str = "/api/v1/organizations/{organization}/access-requests/{request}";
+    Routes::new()
         .add(
             routes::get(ONE, "access_request.show", Openness::Member, show)
                 .summary("One request: your own, one that you decide about, or any if you may read people")
@@ -87,26 +113,6 @@ pub(crate) fn routes() -> Routes {
             .summary("Take away at once what was granted")
             .gives::<RequestView>(200)
             .records("access_request."),
-        )
-        .add(
-            routes::get(
-                "/api/v1/organizations/{organization}/access-options",
-                "access_request.options",
-                Openness::Member,
-                options,
-            )
-            .summary("What you may ask for here. Takes a person, not a token")
-            .gives::<Vec<OptionView>>(200),
-        )
-        .add(
-            routes::get(
-                "/api/v1/organizations/{organization}/access-requests-mine",
-                "access_request.mine",
-                Openness::Member,
-                mine,
-            )
-            .summary("Your own requests here, and those that wait for you. Takes a person, not a token")
-            .gives::<MineView>(200),
         )
 }
 

@@ -8,6 +8,7 @@ use platform::{App, Ctx};
 
 use super::{Request, RequestId, State, event, find, sql};
 use crate::access_grants::{self, Taken};
+use crate::access_offers::Wanted;
 use crate::{access_notices as notices, organizations};
 
 /// Why a request ends without, or after, a grant.
@@ -74,7 +75,8 @@ pub fn end(
     Ok(Commit::changed(Ending::Done(after), recorded))
 }
 
-/// Takes an own request back, or gives back what was granted.
+/// Takes an own request back, or gives back what was granted. A membership is given back by leaving
+/// ([`crate::leaving`]), which knows who may not.
 pub fn withdraw(
     app: &App,
     ctx: &Ctx,
@@ -88,7 +90,9 @@ pub fn withdraw(
     let Some(request) = found else { return Ok(Commit::unchanged(Ending::NoSuchRequest)) };
     match request.state {
         State::Waiting => close(ctx, tx, organization, &request, State::Withdrawn, "withdrawn"),
-        State::Granted => end(app, ctx, tx, organization, id, Why::GivenBack),
+        State::Granted if request.wanted != Wanted::Membership => {
+            end(app, ctx, tx, organization, id, Why::GivenBack)
+        }
         _ => Ok(Commit::unchanged(Ending::Over)),
     }
 }

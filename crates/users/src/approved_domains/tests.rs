@@ -92,6 +92,9 @@ async fn whoever_was_removed_asks() {
             browser.post(&decision, json!({ "approve": true })).await.expect(404);
             admin.post(&decision, json!({ "approve": true })).await.expect(200);
             admin.get(&me).await.expect(200);
+            // Given back by leaving alone, which knows who may not.
+            let back = decision.replace("decision", "withdrawal");
+            browser.post(&back, json!({})).await.expect(409);
             // And ends with its time.
             kit.advance_settled(platform::time::DAY * 10, platform::time::DAY).await;
             admin.get(&me).await.expect(404);
