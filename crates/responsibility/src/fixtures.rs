@@ -41,7 +41,9 @@ pub static FAKE: Area = Area {
     evidence: &[
         source!(C1, "USR-C1", Customer, "fake.c1"),
         source!(C2, "USR-C2", Customer, "fake.c2"),
+        source!(C3, "USR-C3", Customer, "fake.c3"),
         source!(C7, "USR-C7", Customer, "fake.c7"),
+        source!(C8, "USR-C8", Customer, "fake.c8"),
         source!(C4, "POL-C4", Customer, "fake.c4", "account."),
         source!(U4, "USR-C4", Customer, "fake.u4"),
         source!(P3, "USR-P3", Provider, "fake.p3"),
@@ -56,7 +58,9 @@ fn action_of(row: &str) -> &'static str {
     match row {
         "USR-C1" => "fake.c1",
         "USR-C2" => "fake.c2",
+        "USR-C3" => "fake.c3",
         "USR-C7" => "fake.c7",
+        "USR-C8" => "fake.c8",
         "POL-C4" => "fake.c4",
         "USR-C4" => "fake.u4",
         "USR-P3" => "fake.p3",

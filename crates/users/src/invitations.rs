@@ -25,7 +25,6 @@ use crate::tokens::LinkToken;
 use crate::{groups, organizations};
 
 pub(crate) mod api;
-pub(crate) mod evidence;
 pub(crate) mod pages;
 pub(crate) mod sql;
 #[cfg(test)]
@@ -44,6 +43,8 @@ pub const PENDING_MAX: u64 = 1000;
 pub const SENT_PER_DAY_MAX: u64 = 500;
 /// Groups that one invitation may name.
 pub const GROUPS_MAX: usize = 50;
+/// An invitation that waits longer is somebody without the access they were meant to have, or a forgotten way in.
+pub(crate) const TARGET: Duration = Duration::from_secs(14 * DAY.as_secs());
 const RESEND_AFTER: Duration = MINUTE;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -30,6 +30,27 @@ pub fn believed() -> KitOptions {
     options
 }
 
+/// Delivers mail, as the server's own area does.
+static MAIL: platform::Area = platform::Area {
+    name: "mail",
+    routes: platform::web::Routes::new,
+    jobs: platform::mail::JOBS,
+    schedules: &[],
+    evidence: &[],
+    drills: &[],
+    facts: None,
+    navigation: &[],
+    tasks: &[],
+};
+
+/// As [`believed`], and mail is delivered; names under `.example` can be approved.
+pub fn with_mail() -> KitOptions {
+    let mut options = believed();
+    options.areas.push(&MAIL);
+    options.configure = Box::new(|config| config.test_clock = true);
+    options
+}
+
 /// The path of the first link of the newest mail to `email`.
 pub async fn mailed_link(kit: &Kit, email: &str) -> String {
     let mail = kit.mail_to(email).await.unwrap_or_else(|| panic!("no mail to {email}"));

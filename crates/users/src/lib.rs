@@ -9,9 +9,16 @@ use platform::jobs::JobKind;
 use platform::web::navigation::{NavConsole, NavEntry};
 use platform::web::routes::Routes;
 
+pub mod access_grants;
+mod access_notices;
+pub mod access_offers;
+pub mod access_requests;
+pub mod access_reviews;
 pub mod accounts;
 pub mod api_tokens;
+pub mod approved_domains;
 pub mod audit_log;
+pub mod awareness;
 pub mod break_glass;
 pub mod claims;
 pub mod confirmations;
@@ -35,6 +42,7 @@ pub mod passwords;
 pub mod people;
 pub mod people_import;
 pub mod policies;
+pub mod product_members;
 pub mod products;
 pub mod provisioning;
 pub mod recovery;
@@ -57,11 +65,14 @@ pub static AREA: Area = Area {
         openid_provider::jobs::SCHEDULE,
         directories::jobs::SCHEDULE,
         provisioning::jobs::SCHEDULE,
+        awareness::jobs::SCHEDULE,
     ],
     evidence: &[
         domains::evidence::RECHECKED,
         domains::evidence::VERIFIED,
-        invitations::evidence::APPROVED,
+        access_requests::evidence::APPROVED,
+        access_reviews::evidence::REVIEWED,
+        awareness::evidence::ACKNOWLEDGED,
         policies::evidence::DECIDED,
         policies::evidence::PASSWORD_POLICY,
     ],
@@ -88,6 +99,13 @@ const JOBS: &[JobKind] = &[
     directories::jobs::JOB,
     provisioning::jobs::KINDS[0],
     provisioning::jobs::KINDS[1],
+    access_requests::jobs::JOB,
+    access_reviews::jobs::KINDS[0],
+    access_reviews::jobs::KINDS[1],
+    access_reviews::jobs::KINDS[2],
+    access_reviews::jobs::KINDS[3],
+    awareness::jobs::KINDS[0],
+    awareness::jobs::KINDS[1],
 ];
 
 fn routes() -> Routes {
@@ -132,6 +150,16 @@ fn routes() -> Routes {
         .merge(groups::pages::routes())
         .merge(invitations::api::routes())
         .merge(invitations::pages::routes())
+        .merge(access_offers::api::routes())
+        .merge(access_offers::pages::routes())
+        .merge(access_requests::api::routes())
+        .merge(access_requests::pages::routes())
+        .merge(access_reviews::api::routes())
+        .merge(access_reviews::pages::routes())
+        .merge(awareness::api::routes())
+        .merge(awareness::pages::routes())
+        .merge(approved_domains::api::routes())
+        .merge(approved_domains::pages::routes())
         .merge(api_tokens::api::routes())
         .merge(api_tokens::pages::routes())
         .merge(directories::api::routes())
@@ -218,6 +246,46 @@ const NAVIGATION: &[NavEntry] = &[
         href: invitations::pages::LIST,
         permission: Some(Permission::PeopleRead),
         rank: 130,
+    },
+    NavEntry {
+        console: NavConsole::Organization,
+        group: "Users",
+        label: "Access",
+        href: access_requests::pages::OWN,
+        permission: None,
+        rank: 132,
+    },
+    NavEntry {
+        console: NavConsole::Organization,
+        group: "Users",
+        label: "Access requests",
+        href: access_requests::pages::LIST,
+        permission: Some(Permission::PeopleRead),
+        rank: 134,
+    },
+    NavEntry {
+        console: NavConsole::Organization,
+        group: "Users",
+        label: "Awareness",
+        href: awareness::pages::PATH,
+        permission: None,
+        rank: 157,
+    },
+    NavEntry {
+        console: NavConsole::Organization,
+        group: "Users",
+        label: "Access reviews",
+        href: access_reviews::pages::LIST,
+        permission: Some(Permission::PeopleRead),
+        rank: 136,
+    },
+    NavEntry {
+        console: NavConsole::Account,
+        group: "",
+        label: "Access",
+        href: approved_domains::pages::OPENINGS,
+        permission: None,
+        rank: 35,
     },
     NavEntry {
         console: NavConsole::Organization,

@@ -82,6 +82,17 @@ pub fn description(text: &str) -> Result<String, NameError> {
     if long > DESCRIPTION_CHARS_MAX { Err(NameError::Long(long)) } else { Ok(text.to_owned()) }
 }
 
+/// Words of one person to others, such as a reason: a [`description`] that says something and has no link, since it
+/// stands in mails.
+pub fn sentence(text: &str) -> Result<String, NameError> {
+    let text = description(text)?;
+    match text.chars().all(shows_nothing) {
+        true => Err(NameError::Empty),
+        false if has_link(&text) => Err(NameError::Link),
+        false => Ok(text),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

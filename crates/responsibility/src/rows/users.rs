@@ -135,13 +135,10 @@ pub(super) const ROWS: &[Row] = &[
         title: "Approve who gets access",
         duty: "Let nobody reach your data whom somebody of yours has not approved.",
         halves: Halves::Customer(Half::new(
-            Control::Built {
-                page: Page("/o/{organization}/invitations"),
-                not_yet: Some("requests for access, which come with their own approvers and targets"),
-            },
+            Control::Built { page: Page("/o/{organization}/access-requests"), not_yet: None },
             Wording {
-                control: "Admits people only by an invitation that a named person sent and that is checked again when it is used, or from domains you approved.",
-                met_when: "no invitation waits past its target, and no rule admits a public mail domain by itself",
+                control: "Admits people by an invitation that a named person sent, a request that somebody else approved for a time, or a mail domain you approved.",
+                met_when: "no invitation or request waits past its target, nothing granted outlives its end, and no public mail domain admits by itself",
                 break_hint: "open an automatic approval for a public mail domain",
             },
         )),
@@ -152,10 +149,10 @@ pub(super) const ROWS: &[Row] = &[
         title: "Review access and remove what is not needed",
         duty: "Look again at who has access at set times, and take it from those who should not have it.",
         halves: Halves::Customer(Half::new(
-            Control::NotBuilt { planned: "review campaigns over all grants, with revocation when nobody answers" },
+            Control::Built { page: Page("/o/{organization}/access-reviews"), not_yet: None },
             Wording {
-                control: "Runs campaigns over each person's and each app's grants, with reviewers, revocation on silence and a pack of evidence.",
-                met_when: "a campaign over all grants ended in the last 90 days, and what it revoked is gone",
+                control: "Runs campaigns over each person's roles, groups, products and tokens, with reviewers, revocation on silence and a pack of evidence.",
+                met_when: "a campaign over all grants ended in the last 90 days with every grant decided, and what it revoked is gone",
                 break_hint: "grant access outside the last campaign and let 90 days pass",
             },
         )),
@@ -235,7 +232,7 @@ pub(super) const ROWS: &[Row] = &[
         duty: "Make sure that everybody with access knows how to choose and keep a password.",
         halves: Halves::Customer(
             Half::new(
-                Control::NotBuilt { planned: "a notice on passwords that each person acknowledges" },
+                Control::Built { page: Page("/o/{organization}/awareness"), not_yet: None },
                 Wording {
                     control: "Shows a short notice on passwords to each person with access and records the acknowledgement.",
                     met_when: "at least 95 % of people with access acknowledged it in the last 12 months",

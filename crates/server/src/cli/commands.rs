@@ -5,12 +5,15 @@ use serde_json::{Value, json};
 
 use super::{CliError, Client, Target, block_on, output};
 
+mod access;
 mod audit;
+mod awareness;
 mod directories;
 mod operator;
 mod people;
 mod policies;
 mod product;
+mod reviews;
 
 #[derive(Subcommand)]
 pub enum Act {
@@ -20,6 +23,12 @@ pub enum Act {
     Account(people::Account),
     /// People of an organization: list, import
     People(people::People),
+    /// Access by request: offers, requests, decisions, approved domains
+    Access(access::Access),
+    /// Access reviews: start, list, decide, finish, evidence
+    Review(reviews::Review),
+    /// Awareness: the notice on passwords, and who has yet to read it
+    Awareness(awareness::Awareness),
     /// Domains: add, list, check, remove
     Domain(Domain),
     /// Sign-in policies: list, change, try, roll out, explain, undo
@@ -58,6 +67,9 @@ impl Act {
             Self::Organization(command) => command.run(),
             Self::Account(command) => command.run(),
             Self::People(command) => command.run(),
+            Self::Access(command) => command.run(),
+            Self::Review(command) => command.run(),
+            Self::Awareness(command) => command.run(),
             Self::Domain(command) => command.run(),
             Self::Policy(command) => command.run(),
             Self::BreakGlass(command) => command.run(),

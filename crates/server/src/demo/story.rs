@@ -7,7 +7,7 @@ use compliance::breach_regimes::{self, Regime};
 use platform::access::Role;
 use platform::ctx::{Actor, Ctx, Origin};
 use platform::db::DbError;
-use platform::ids::{AccountId, OrganizationId, Slug};
+use platform::ids::{AccountId, GroupId, OrganizationId, Slug};
 use platform::principals::Account;
 use platform::time::{DAY, HOUR, Timestamp};
 use platform::{App, jobs};
@@ -27,6 +27,8 @@ use users::{groups, login};
 use super::DemoError;
 use super::people::{DEVICES, Person, person};
 use super::prover::Script;
+
+mod access;
 
 /// The story so far, and who acts in it.
 pub(super) struct Teller<'a> {
@@ -236,7 +238,7 @@ impl Teller<'_> {
         }
     }
 
-    async fn group(&self, company: &Company, name: &str, members: &[usize]) -> Result<(), DemoError> {
+    async fn group(&self, company: &Company, name: &str, members: &[usize]) -> Result<GroupId, DemoError> {
         let ctx = self.ctx_of(company.owner.id, 0);
         let (at, id) = (ctx.clone(), company.id);
         let name = Name::parse(name).map_err(broken)?;
@@ -247,7 +249,7 @@ impl Teller<'_> {
             let (at, group) = (ctx.clone(), group.id);
             self.app.db().write(&ctx, move |tx| groups::add_member(&at, tx, id, group, account)).await?;
         }
-        Ok(())
+        Ok(group.id)
     }
 
     async fn invite(&self, company: &Company, email: &str) -> Result<(), DemoError> {
@@ -326,7 +328,7 @@ impl Teller<'_> {
         self.claim_all(&harbor, harbor.domains[1].0).await?;
         self.decide(&harbor, Rules { password_reuse_history: 5, ..Rules::RECOMMENDED }).await?;
         self.breach_contacts(&harbor).await?;
-        self.group(&harbor, "Dispatch", &[0, 2, 4, 6, 8, 10, 12]).await?;
+        let dispatch = self.group(&harbor, "Dispatch", &[0, 2, 4, 6, 8, 10, 12]).await?;
         self.group(&harbor, "Finance", &[1, 3, 5, 9]).await?;
         // Not those whom the printed links sign in: whoever tries the demo has no authenticator app of theirs.
         for account in harbor.people.iter().skip(1).step_by(2) {
@@ -336,6 +338,7 @@ impl Teller<'_> {
         self.api_token(&harbor, "Nightly matrix report", 365).await?;
         self.linked_directory(&harbor, "harbor.example").await?;
         self.products().await?;
+        self.offers(&harbor, dispatch).await?;
         Ok(harbor)
     }
 
@@ -405,12 +408,23 @@ impl Teller<'_> {
             self.until_time(self.app.clock().now().plus(DAY * 20)).await?;
             month += 1;
         }
+        self.until_time(end.minus(DAY * 25)).await?;
+        let review = self.start_review(harbor, "Yearly review").await?;
+        self.until_time(end.minus(DAY * 22)).await?;
+        self.finish_review(harbor, review).await?;
         self.until_time(end.minus(DAY * 16)).await?;
         self.invite(kestrel, "rita.moss@printworks.example").await?;
+        self.until_time(end.minus(DAY * 5)).await?;
+        self.start_review(kestrel, "First review").await?;
+        let granted = self.ask(harbor, 7, ("role:auditor", "The yearly audit of the warehouse", 30)).await?;
+        self.until_time(end.minus(DAY * 4)).await?;
+        self.approve(harbor, granted).await?;
         self.until_time(end.minus(DAY * 3)).await?;
         self.invite(harbor, "new.colleague@harbor.example").await?;
         self.until_time(end.minus(DAY)).await?;
         self.roll_out_mfa(harbor, Rules { password_reuse_history: 5, ..Rules::RECOMMENDED }).await?;
+        self.ask(harbor, 11, ("group", "I stand in for Anna in the night shift", 14)).await?;
+        self.ask(harbor, 13, ("role:admin", "Moving the warehouse to the new directory", 7)).await?;
         Ok(self.until_time(end).await?)
     }
 }

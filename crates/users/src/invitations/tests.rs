@@ -299,14 +299,14 @@ async fn the_cell_turns_when_an_invitation_waits_too_long() {
             let harbor = kit.organization("harbor").await;
             let judge = async || {
                 let now = kit.now();
-                let evaluate = super::evidence::APPROVED.evaluate;
+                let evaluate = crate::access_requests::evidence::APPROVED.evaluate;
                 kit.app.db().read(move |tx| evaluate(tx, harbor, now)).await.unwrap()
             };
             assert_eq!(judge().await.state, Verdict::Met);
             let id = invite(&mut owner, "ann@else.example", "member").await;
             let waits = judge().await;
             assert_eq!(waits.state, Verdict::Met);
-            assert_eq!(waits.valid_until, Some(kit.now().plus(super::evidence::TARGET)));
+            assert_eq!(waits.valid_until, Some(kit.now().plus(super::TARGET)));
             for _ in 0..3 {
                 kit.advance(Duration::from_secs(5 * DAY.as_secs()));
                 owner.post(&format!("{LIST}/{id}/resend"), json!({})).await.expect(200);

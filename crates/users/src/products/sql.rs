@@ -51,6 +51,9 @@ platform::statements! {
          join memberships m on m.organization_id = r.organization_id and m.account_id = $2 and m.state = 'active'
          where r.product_id = $1 and (r.group_id is null or exists (
            select 1 from group_members g
-           where g.organization_id = r.organization_id and g.group_id = r.group_id and g.account_id = $2))
+           where g.organization_id = r.organization_id and g.group_id = r.group_id and g.account_id = $2)
+           or exists (
+           select 1 from product_members p
+           where p.organization_id = r.organization_id and p.access_id = r.id and p.account_id = $2))
          order by r.id";
 }

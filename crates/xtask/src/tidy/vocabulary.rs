@@ -25,6 +25,14 @@ const EXTRA: &[(&str, &str)] = &[
     ("crates/responsibility/src/rows/users.rs", "the paper's area on users, in its order"),
     ("crates/responsibility/src/states/", "a pure core of four steps: facts, halves, joint state, history"),
     (
+        "crates/users/src/access_requests/",
+        "asking, deciding and ending are three acts on one record, each with outcomes of its own",
+    ),
+    (
+        "crates/users/src/access_reviews/",
+        "a campaign has phases that share one record: taking grants down, applying, and the pack of evidence",
+    ),
+    (
         "crates/users/src/accounts/email.rs",
         "the canonical e-mail address, a pure type that every feature reads",
     ),

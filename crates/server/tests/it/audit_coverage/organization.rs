@@ -33,6 +33,9 @@ pub(super) async fn tell(story: &mut Story<'_>, dns: &Script) {
     people(story, &mut owner, ann).await;
     groups(story, &mut owner, ann).await;
     invitations(story, &mut owner).await;
+    super::access::tell(story, &mut owner).await;
+    super::reviews::tell(story, &mut owner).await;
+    super::awareness::tell(story, &mut owner).await;
     tokens(story, &mut owner).await;
     policies(story, &mut owner).await;
     domains(story, &mut owner, dns).await;
