@@ -1,0 +1,638 @@
+//! Connections as JSON, and what pages and commands share with it.
+
+use axum::extract::State as AppState;
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
+use platform::App;
+use platform::access::Permission;
+use platform::db::{Commit, DbError};
+use platform::events::Event;
+use platform::ids::AccountId;
+use platform::time::Timestamp;
+use platform::web::extract::{Json, Path, Query};
+use platform::web::pagination::{Page, PageQuery};
+use platform::web::routes::{self, Limit, Openness, Routes};
+use platform::web::{self, Access, Problem};
+use serde::{Deserialize, Serialize};
+
+use super::links::{self, Unlinked};
+use super::oidc::{self, Report};
+use super::{
+    ClientProof, Connection, ConnectionId, Content, Effect, For, Kind, Mapping, Oidc, Saved, Settings, Switched,
+    Wrong,
+};
+use crate::directories::DirectoryId;
+use crate::names::Name;
+
+pub(super) const READ: Openness = Openness::Organization(Permission::PoliciesRead);
+pub(super) const MANAGE: Openness = Openness::Organization(Permission::PoliciesManage);
+
+pub(crate) fn routes() -> Routes {
+    const ALL: &str = "/api/v1/organizations/{organization}/connections";
+    const ONE: &str = "/api/v1/organizations/{organization}/connections/{connection}";
+    Routes::new()
+        .add(
+            routes::get(ALL, "connection.list", READ, list)
+                .summary("Connections to identity providers, by name")
+                .gives::<Page<ConnectionView>>(200),
+        )
+        .add(
+            routes::post(ALL, "connection.create", MANAGE, create)
+                .recent()
+                .summary("Connect an identity provider; nobody comes through it before it is enabled")
+                .takes::<NewConnection>()
+                .gives::<ConnectionView>(201)
+                .records("connection."),
+        )
+        .add(
+            routes::get(ONE, "connection.show", READ, show)
+                .summary("One connection; its secret is never shown")
+                .gives::<ConnectionView>(200),
+        )
+        .add(
+            routes::patch(ONE, "connection.update", MANAGE, update)
+                .recent()
+                .summary("Change a connection; what is left out stays. Its issuer stays in any case")
+                .takes::<ConnectionChange>()
+                .gives::<ConnectionView>(200)
+                .records("connection."),
+        )
+        .merge(act_routes())
+        .merge(link_routes())
+}
+
+fn act_routes() -> Routes {
+    Routes::new()
+        .add(
+            routes::post(
+                "/api/v1/organizations/{organization}/connections/{connection}/test",
+                "connection.test",
+                MANAGE,
+                test,
+            )
+            .summary("Ask the provider and say what is wrong, by field")
+            .limit(Limit::Heavy)
+            .gives::<Report>(200)
+            .records("connection."),
+        )
+        .add(
+            routes::get(
+                "/api/v1/organizations/{organization}/connections/{connection}/disabling",
+                "connection.dry_run",
+                READ,
+                dry_run,
+            )
+            .summary("What disabling would do: people, sessions, who has no other way in")
+            .gives::<EffectView>(200),
+        )
+        .add(
+            routes::post(
+                "/api/v1/organizations/{organization}/connections/{connection}/disable",
+                "connection.disable",
+                MANAGE,
+                disable,
+            )
+            .recent()
+            .summary("Disable a connection: its sessions end at once")
+            .gives::<ConnectionView>(200)
+            .records("connection."),
+        )
+        .add(
+            routes::post(
+                "/api/v1/organizations/{organization}/connections/{connection}/enable",
+                "connection.enable",
+                MANAGE,
+                enable,
+            )
+            .recent()
+            .summary("Let people sign in through a connection")
+            .gives::<ConnectionView>(200)
+            .records("connection."),
+        )
+}
+
+fn link_routes() -> Routes {
+    const OWN: &str = "/api/v1/account/connections";
+    Routes::new()
+        .add(
+            routes::get(
+                "/api/v1/organizations/{organization}/connections/{connection}/links",
+                "connection.links",
+                READ,
+                list_links,
+            )
+            .summary("Who is linked through a connection, by address")
+            .paged()
+            .gives::<Page<LinkView>>(200),
+        )
+        .add(
+            routes::delete(
+                "/api/v1/organizations/{organization}/connections/{connection}/links/{account}",
+                "connection.unlink",
+                MANAGE,
+                unlink,
+            )
+            .recent()
+            .summary("End somebody's link, and the sessions that came through it")
+            .gives_nothing(204)
+            .records("single_sign_on."),
+        )
+        .add(
+            routes::get(OWN, "account.connections", Openness::SignedIn, own_links)
+                .summary("Identity providers that can sign you in")
+                .gives::<Vec<OwnLinkView>>(200),
+        )
+        .add(
+            routes::delete(
+                "/api/v1/account/connections/{connection}",
+                "account.disconnect",
+                Openness::SignedIn,
+                end_own_link,
+            )
+            .recent()
+            .summary("End the link of your account to an identity provider")
+            .gives_nothing(204)
+            .records("single_sign_on."),
+        )
+}
+
+/// An identity provider to connect.
+#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewConnection {
+    #[schema(example = "Entra ID")]
+    pub name: String,
+    /// `oidc`, which is also what is taken when it is left out.
+    #[serde(default)]
+    pub kind: Option<Kind>,
+    /// As the provider writes it, letter for letter.
+    #[schema(example = "https://login.example.com/realm")]
+    pub issuer: String,
+    #[schema(example = "bailiwick")]
+    pub client_id: String,
+    #[serde(default)]
+    pub client_secret: Option<String>,
+    #[serde(default)]
+    pub client_proof: Option<ClientProof>,
+    /// `RS256` when left out, `ES256` or `EdDSA`.
+    #[serde(default)]
+    pub algorithm: Option<String>,
+    /// `openid`, `profile`, `email` when left out.
+    #[serde(default)]
+    pub scopes: Option<Vec<String>>,
+    #[serde(default)]
+    pub sign_out_upstream: Option<bool>,
+    #[serde(default)]
+    pub mapping: Option<Mapping>,
+    /// An existing directory whose people come through it; a new one is made when it is left out.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub directory: Option<DirectoryId>,
+    /// For everybody, by this name in policies; the provider's organization alone may say it.
+    #[serde(default)]
+    pub social: Option<String>,
+}
+
+/// What is left out stays as it is.
+#[derive(Debug, Clone, Default, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ConnectionChange {
+    #[serde(default)]
+    pub name: Option<String>,
+    #[serde(default)]
+    pub client_id: Option<String>,
+    /// A new secret; an empty one removes it.
+    #[serde(default)]
+    pub client_secret: Option<String>,
+    #[serde(default)]
+    pub client_proof: Option<ClientProof>,
+    #[serde(default)]
+    pub algorithm: Option<String>,
+    #[serde(default)]
+    pub scopes: Option<Vec<String>>,
+    #[serde(default)]
+    pub sign_out_upstream: Option<bool>,
+    #[serde(default)]
+    pub mapping: Option<Mapping>,
+}
+
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct ConnectionView {
+    #[schema(value_type = String)]
+    pub id: ConnectionId,
+    pub name: String,
+    pub kind: Kind,
+    /// `active` or `disabled`.
+    pub state: &'static str,
+    /// Null: for the organization's own people.
+    pub social: Option<String>,
+    #[schema(value_type = Option<String>)]
+    pub directory: Option<DirectoryId>,
+    pub issuer: String,
+    pub client_id: String,
+    pub has_secret: bool,
+    pub client_proof: ClientProof,
+    pub algorithm: String,
+    pub scopes: Vec<String>,
+    pub sign_out_upstream: bool,
+    pub mapping: Mapping,
+    /// What the provider must be told: where it sends people back to …
+    pub redirect_uri: String,
+    /// … where it says that somebody signed out …
+    pub backchannel_logout_uri: String,
+    /// … and where a sign-in can begin (`initiate_login_uri`).
+    pub sign_in_url: String,
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+    #[schema(value_type = String, format = DateTime)]
+    pub changed_at: Timestamp,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub succeeded_at: Option<Timestamp>,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub failed_at: Option<Timestamp>,
+    /// Why the last sign-in that failed did.
+    pub failure: String,
+}
+
+impl ConnectionView {
+    pub(super) fn new(app: &App, connection: Connection) -> Self {
+        let Settings::Oidc(oidc) = connection.settings.clone();
+        let begin = super::pages::sign_in::begin_path(connection.id);
+        Self {
+            id: connection.id,
+            kind: connection.kind(),
+            state: if connection.active { "active" } else { "disabled" },
+            social: connection.social.clone(),
+            directory: connection.directory,
+            has_secret: connection.has_secret(),
+            issuer: oidc.issuer,
+            client_id: oidc.client_id,
+            client_proof: oidc.client_proof,
+            algorithm: oidc.algorithm,
+            scopes: oidc.scopes,
+            sign_out_upstream: oidc.sign_out_upstream,
+            mapping: connection.mapping,
+            redirect_uri: super::redirect_uri(app, connection.id),
+            backchannel_logout_uri: super::backchannel_logout_uri(app, connection.id),
+            sign_in_url: crate::accounts::join(&app.config().public_url, &begin),
+            created_at: connection.created_at,
+            changed_at: connection.changed_at,
+            succeeded_at: connection.succeeded_at,
+            failed_at: connection.failed_at,
+            failure: connection.failure,
+            name: connection.name,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+#[schema(as = ConnectionEffect)]
+pub struct EffectView {
+    /// People who sign in through it.
+    pub people: u64,
+    /// Live sessions that end.
+    pub sessions: u64,
+    /// Up to 100 addresses of people with neither a password nor a passkey nor another connection.
+    pub stranded: Vec<String>,
+    /// Policies that leave their people no other way: change them first.
+    pub policies: Vec<String>,
+}
+
+impl From<Effect> for EffectView {
+    fn from(effect: Effect) -> Self {
+        Self {
+            people: effect.people,
+            sessions: effect.sessions,
+            stranded: effect.stranded,
+            policies: effect.policies,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+#[schema(as = ConnectionLink)]
+pub struct LinkView {
+    #[schema(value_type = String)]
+    pub account: AccountId,
+    pub email: String,
+    pub name: String,
+    /// The provider's own name for them.
+    pub subject: String,
+    #[schema(value_type = String, format = DateTime)]
+    pub linked_at: Timestamp,
+    #[schema(value_type = String, format = DateTime)]
+    pub used_at: Timestamp,
+}
+
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+#[schema(as = OwnConnection)]
+pub struct OwnLinkView {
+    #[schema(value_type = String)]
+    pub connection: ConnectionId,
+    pub name: String,
+    /// Whose connection it is.
+    pub organization: String,
+    pub active: bool,
+    #[schema(value_type = String, format = DateTime)]
+    pub linked_at: Timestamp,
+    #[schema(value_type = String, format = DateTime)]
+    pub used_at: Timestamp,
+}
+
+fn default_scopes() -> Vec<String> {
+    ["openid", "profile", "email"].map(str::to_owned).to_vec()
+}
+
+fn name_of(text: &str) -> Result<Name, Problem> {
+    Name::parse(text).map_err(|error| Problem::invalid(&error).field("name", error))
+}
+
+fn refused(wrong: &[Wrong]) -> Problem {
+    let detail = wrong.first().map_or("", |(_, why)| why.as_str());
+    wrong.iter().fold(Problem::invalid(detail), |problem, (field, why)| problem.field(*field, why))
+}
+
+fn saved(saved: Saved) -> Result<Connection, Problem> {
+    match saved {
+        Saved::Done(connection) => Ok(*connection),
+        Saved::Refused(wrong) => Err(refused(&wrong)),
+        Saved::NameTaken => Err(Problem::conflict("a connection or a directory has this name already")
+            .field("name", "is taken")
+            .cure("choose another name, or name that directory")),
+        Saved::TooMany => Err(Problem::conflict("this organization has as many connections as it can")
+            .cure("use one of them")),
+        Saved::NoSuchConnection => Err(Problem::not_found("connection")),
+        Saved::NoSuchDirectory => {
+            Err(Problem::invalid("there is no such directory").field("directory", "does not exist"))
+        }
+        Saved::DirectoryTaken => Err(Problem::conflict("that directory belongs to another connection")
+            .field("directory", "is taken")
+            .cure("choose another one, or leave it out")),
+    }
+}
+
+/// Makes a connection, for the API and the form alike.
+pub(super) async fn add(app: &App, access: &Access, new: NewConnection) -> Result<Connection, Problem> {
+    let content = Content {
+        name: name_of(&new.name)?,
+        settings: Settings::Oidc(Oidc {
+            issuer: new.issuer.trim().to_owned(),
+            client_id: new.client_id.trim().to_owned(),
+            client_proof: new.client_proof.unwrap_or_default(),
+            algorithm: new.algorithm.unwrap_or_else(|| "RS256".to_owned()),
+            scopes: new.scopes.unwrap_or_else(default_scopes),
+            sign_out_upstream: new.sign_out_upstream.unwrap_or(true),
+        }),
+        mapping: new.mapping.unwrap_or_default(),
+        secret: new.client_secret,
+    };
+    let whom = match new.social {
+        Some(social) => For::Everybody(social),
+        None => For::Directory(new.directory),
+    };
+    let (organization, ctx, inner) = (access.organization_id()?, access.ctx.clone(), app.clone());
+    let done = app
+        .db()
+        .write(&access.ctx, move |tx| super::create(&inner, &ctx, tx, organization, &whom, &content))
+        .await?;
+    saved(done.value)
+}
+
+/// Changes a connection, for the API and the form alike.
+pub(super) async fn change(
+    app: &App,
+    access: &Access,
+    id: ConnectionId,
+    change: ConnectionChange,
+) -> Result<Connection, Problem> {
+    let old = one(app, access, id).await?;
+    let Settings::Oidc(before) = old.settings.clone();
+    let content = Content {
+        name: name_of(change.name.as_deref().unwrap_or(&old.name))?,
+        settings: Settings::Oidc(Oidc {
+            client_id: change.client_id.map_or(before.client_id, |text| text.trim().to_owned()),
+            client_proof: change.client_proof.unwrap_or(before.client_proof),
+            algorithm: change.algorithm.unwrap_or(before.algorithm),
+            scopes: change.scopes.unwrap_or(before.scopes),
+            sign_out_upstream: change.sign_out_upstream.unwrap_or(before.sign_out_upstream),
+            issuer: before.issuer,
+        }),
+        mapping: change.mapping.unwrap_or(old.mapping),
+        secret: change.client_secret,
+    };
+    let (organization, ctx, inner) = (access.organization_id()?, access.ctx.clone(), app.clone());
+    let done = app
+        .db()
+        .write(&access.ctx, move |tx| super::update(&inner, &ctx, tx, organization, id, &content))
+        .await?;
+    saved(done.value)
+}
+
+/// One connection of the organization in the path.
+pub(super) async fn one(app: &App, access: &Access, id: ConnectionId) -> Result<Connection, Problem> {
+    let organization = access.organization_id()?;
+    let found = app.db().read(move |tx| super::get(tx, organization, id)).await?;
+    found.ok_or_else(|| Problem::not_found("connection"))
+}
+
+pub(super) async fn all(app: &App, access: &Access) -> Result<Vec<Connection>, Problem> {
+    let organization = access.organization_id()?;
+    Ok(app.db().read(move |tx| super::list(tx, organization)).await?)
+}
+
+pub(super) async fn effect(app: &App, access: &Access, id: ConnectionId) -> Result<EffectView, Problem> {
+    let connection = one(app, access, id).await?;
+    let (organization, now) = (access.organization_id()?, access.ctx.now);
+    let effect = app
+        .db()
+        .read(move |tx| super::effect_of_disabling(tx, organization, &connection, now))
+        .await?;
+    Ok(effect.into())
+}
+
+pub(super) async fn switch(
+    app: &App,
+    access: &Access,
+    id: ConnectionId,
+    active: bool,
+) -> Result<Connection, Problem> {
+    let (organization, ctx) = (access.organization_id()?, access.ctx.clone());
+    let done = app
+        .db()
+        .write(&access.ctx, move |tx| super::set_active(&ctx, tx, organization, id, active))
+        .await?;
+    match done.value {
+        Switched::Done(connection) => Ok(*connection),
+        Switched::Same => one(app, access, id).await,
+        Switched::NoSuchConnection => Err(Problem::not_found("connection")),
+        Switched::Needed(policies) => {
+            let detail = format!(
+                "the policies {} let people in through this connection alone",
+                policies.join(", ")
+            );
+            Err(Problem::conflict(detail).cure("change those policies first, or enable another connection"))
+        }
+    }
+}
+
+/// Asks the provider, and records that and how it went.
+pub(super) async fn try_out(app: &App, access: &Access, id: ConnectionId) -> Result<Report, Problem> {
+    let connection = one(app, access, id).await?;
+    let report = oidc::probe(app, &connection, access.ctx.now).await;
+    let works = report.works;
+    app.db()
+        .write(&access.ctx, move |tx| {
+            let event = Event::new(connection.organization, "connection.tested")
+                .target("connection", connection.id)
+                .with("name", &connection.name)
+                .with("works", works);
+            let recorded = tx.record(event);
+            Ok::<_, DbError>(Commit::changed((), recorded))
+        })
+        .await?;
+    Ok(report)
+}
+
+async fn list(AppState(app): AppState<App>, access: Access) -> web::Result {
+    let found = all(&app, &access).await?;
+    let items: Vec<_> = found.into_iter().map(|one| ConnectionView::new(&app, one)).collect();
+    Ok(Json(Page { items, next_cursor: None }).into_response())
+}
+
+async fn create(
+    AppState(app): AppState<App>,
+    access: Access,
+    Json(body): Json<NewConnection>,
+) -> web::Result {
+    let made = add(&app, &access, body).await?;
+    Ok((StatusCode::CREATED, Json(ConnectionView::new(&app, made))).into_response())
+}
+
+type OnePath = Path<(String, ConnectionId)>;
+
+async fn show(AppState(app): AppState<App>, access: Access, Path((_, id)): OnePath) -> web::Result {
+    let found = one(&app, &access, id).await?;
+    Ok(Json(ConnectionView::new(&app, found)).into_response())
+}
+
+async fn update(
+    AppState(app): AppState<App>,
+    access: Access,
+    Path((_, id)): OnePath,
+    Json(body): Json<ConnectionChange>,
+) -> web::Result {
+    let changed = change(&app, &access, id, body).await?;
+    Ok(Json(ConnectionView::new(&app, changed)).into_response())
+}
+
+async fn test(AppState(app): AppState<App>, access: Access, Path((_, id)): OnePath) -> web::Result {
+    Ok(Json(try_out(&app, &access, id).await?).into_response())
+}
+
+async fn dry_run(AppState(app): AppState<App>, access: Access, Path((_, id)): OnePath) -> web::Result {
+    Ok(Json(effect(&app, &access, id).await?).into_response())
+}
+
+async fn disable(AppState(app): AppState<App>, access: Access, Path((_, id)): OnePath) -> web::Result {
+    let done = switch(&app, &access, id, false).await?;
+    Ok(Json(ConnectionView::new(&app, done)).into_response())
+}
+
+async fn enable(AppState(app): AppState<App>, access: Access, Path((_, id)): OnePath) -> web::Result {
+    let done = switch(&app, &access, id, true).await?;
+    Ok(Json(ConnectionView::new(&app, done)).into_response())
+}
+
+pub(super) async fn linked(
+    app: &App,
+    access: &Access,
+    id: ConnectionId,
+    page: &PageQuery,
+) -> Result<Page<LinkView>, Problem> {
+    one(app, access, id).await?;
+    let (organization, after, limit) = (access.organization_id()?, page.after()?, page.limit()?);
+    let found = app.db().read(move |tx| links::list(tx, organization, id, &after, limit + 1)).await?;
+    let page = Page::of(found, limit, |link| link.email.clone());
+    Ok(page.map(|link| LinkView {
+        account: link.account,
+        email: link.email,
+        name: link.name,
+        subject: link.subject,
+        linked_at: link.linked_at,
+        used_at: link.used_at,
+    }))
+}
+
+async fn list_links(
+    AppState(app): AppState<App>,
+    access: Access,
+    Path((_, id)): OnePath,
+    Query(page): Query<PageQuery>,
+) -> web::Result {
+    Ok(Json(linked(&app, &access, id, &page).await?).into_response())
+}
+
+fn unlinked(outcome: Unlinked) -> Result<(), Problem> {
+    match outcome {
+        Unlinked::Done => Ok(()),
+        Unlinked::NoSuchLink => Err(Problem::not_found("link")),
+        Unlinked::OnlyWay => Err(Problem::conflict("this is the only way into your account")
+            .cure("set a password or add a passkey first")),
+    }
+}
+
+pub(super) async fn end_link(
+    app: &App,
+    access: &Access,
+    id: ConnectionId,
+    account: AccountId,
+) -> Result<(), Problem> {
+    let (organization, ctx) = (access.organization_id()?, access.ctx.clone());
+    let done =
+        app.db().write(&access.ctx, move |tx| links::end(&ctx, tx, organization, id, account)).await?;
+    unlinked(done.value)
+}
+
+async fn unlink(
+    AppState(app): AppState<App>,
+    access: Access,
+    Path((_, id, account)): Path<(String, ConnectionId, AccountId)>,
+) -> web::Result {
+    end_link(&app, &access, id, account).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+pub(super) async fn own(app: &App, access: &Access) -> Result<Vec<OwnLinkView>, Problem> {
+    let account = access.account()?;
+    let found = app.db().read(move |tx| links::of_account(tx, account)).await?;
+    Ok(found
+        .into_iter()
+        .map(|link| OwnLinkView {
+            connection: link.connection,
+            name: link.name,
+            organization: link.organization,
+            active: link.active,
+            linked_at: link.linked_at,
+            used_at: link.used_at,
+        })
+        .collect())
+}
+
+async fn own_links(AppState(app): AppState<App>, access: Access) -> web::Result {
+    Ok(Json(own(&app, &access).await?).into_response())
+}
+
+pub(super) async fn disconnect(app: &App, access: &Access, id: ConnectionId) -> Result<(), Problem> {
+    let (account, ctx) = (access.account()?, access.ctx.clone());
+    let done = app.db().write(&access.ctx, move |tx| links::end_own(&ctx, tx, account, id)).await?;
+    unlinked(done.value)
+}
+
+async fn end_own_link(
+    AppState(app): AppState<App>,
+    access: Access,
+    Path(id): Path<ConnectionId>,
+) -> web::Result {
+    disconnect(&app, &access, id).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
