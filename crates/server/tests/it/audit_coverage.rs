@@ -1,6 +1,7 @@
 //! Who did what stands in the ledger: every changing route is used as it is meant to be, on both databases, and must
 //! put an event of the kind it announces into some organization's ledger.
 
+mod connections;
 mod directories;
 mod operators;
 mod organization;
@@ -20,8 +21,16 @@ use testkit::{Answer, Kit, KitOptions};
 use crate::shared::{all_routes, only, whole_program};
 
 /// Routes nobody has written a request for yet, with the reason.
-const NOT_TRIED: &[(&str, &str)] =
-    &[("attestation.create", "no row that takes an attestation has a control yet")];
+const NOT_TRIED: &[(&str, &str)] = &[
+    ("account.disconnect", PROVIDER),
+    ("account.disconnect_form", PROVIDER),
+    ("attestation.create", "no row that takes an attestation has a control yet"),
+    ("connection.unlink", PROVIDER),
+    ("connection.unlink_form", PROVIDER),
+    ("single_sign_on.backchannel_logout", PROVIDER),
+];
+
+const PROVIDER: &str = "needs an identity provider that answers: tried with one in users::single_sign_on::tests";
 
 /// A run through many routes, remembering which ones left their mark.
 struct Story<'k> {

@@ -373,6 +373,7 @@ fn saved(saved: Saved) -> Result<Connection, Problem> {
 
 /// Makes a connection, for the API and the form alike.
 pub(super) async fn add(app: &App, access: &Access, new: NewConnection) -> Result<Connection, Problem> {
+    let Kind::Oidc = new.kind.unwrap_or(Kind::Oidc);
     let content = Content {
         name: name_of(&new.name)?,
         settings: Settings::Oidc(Oidc {
