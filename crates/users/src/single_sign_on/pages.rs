@@ -114,10 +114,8 @@ struct NewPage {
 async fn form_page(app: &App, access: &Access, typed: Typed, refused: Option<&Problem>) -> web::Result {
     let organization = access.organization()?.clone();
     let id = organization.id;
-    let (known, taken) = app
-        .db()
-        .read(move |tx| Ok::<_, DbError>((directories::list(tx, id)?, super::list(tx, id)?)))
-        .await?;
+    let (known, taken) =
+        app.db().read(move |tx| Ok::<_, DbError>((directories::list(tx, id)?, super::list(tx, id)?))).await?;
     let mut choices = vec![Choice::new("", "A new one, called like the connection", &typed.directory)];
     for one in known {
         if taken.iter().all(|connection| connection.directory != Some(one.id)) {
@@ -236,11 +234,7 @@ async fn show_page(app: &App, access: &Access, id: ConnectionId, shown: Shown) -
         algorithms: typed.algorithms(),
         client_proofs: typed.client_proofs(),
         proofs: typed.proofs(),
-        pager: pager(
-            links.items.len(),
-            links.next_cursor.as_deref(),
-            &format!("/o/{slug}/connections/{id}"),
-        ),
+        pager: pager(links.items.len(), links.next_cursor.as_deref(), &format!("/o/{slug}/connections/{id}")),
         links: links.items,
         lines: shown.findings.into_iter().map(Line::from).collect(),
         may_manage: access.may(Permission::PoliciesManage),
@@ -429,7 +423,10 @@ async fn disabling(app: &App, access: &Access, id: ConnectionId, errors: FieldEr
     let slug = access.organization()?.slug.clone();
     let stranded = effect.stranded.len();
     let summary = match stranded {
-        0 => format!("{} sessions end. All of its {} people have another way in.", effect.sessions, effect.people),
+        0 => format!(
+            "{} sessions end. All of its {} people have another way in.",
+            effect.sessions, effect.people
+        ),
         _ => format!(
             "{} sessions end. {stranded} of its {} people have no other way in:",
             effect.sessions, effect.people

@@ -120,11 +120,7 @@ pub fn take(
     }))
 }
 
-fn find(
-    tx: &mut ReadTx,
-    state: &LinkToken,
-    now: Timestamp,
-) -> Result<Option<platform::db::Row>, DbError> {
+fn find(tx: &mut ReadTx, state: &LinkToken, now: Timestamp) -> Result<Option<platform::db::Row>, DbError> {
     tx.first(&sql::REQUEST, params![state.hash(), now])
 }
 

@@ -108,7 +108,8 @@ impl Typed {
     /// Reads the mapping; groups are named, and must be there.
     async fn mapping(&self, app: &App, access: &Access) -> Result<Mapping, Problem> {
         let wrong = |field: &'static str, why: String| Problem::invalid(&why).field(field, why);
-        let shape = |field, line: &str| wrong(field, format!("`{line}` is no rule: write `their word = ours`"));
+        let shape =
+            |field, line: &str| wrong(field, format!("`{line}` is no rule: write `their word = ours`"));
         let mut roles = Vec::new();
         for line in lines(&self.roles) {
             let (value, role) = rule(line).ok_or_else(|| shape("roles", line))?;
@@ -140,9 +141,8 @@ impl Typed {
 
     pub async fn new_connection(&self, app: &App, access: &Access) -> Result<NewConnection, Problem> {
         let some = |text: &str| (!text.trim().is_empty()).then(|| text.trim().to_owned());
-        let unknown = |_| {
-            Problem::invalid("there is no such directory").field("directory", "choose one of the list")
-        };
+        let unknown =
+            |_| Problem::invalid("there is no such directory").field("directory", "choose one of the list");
         Ok(NewConnection {
             name: self.name.clone(),
             kind: None,
