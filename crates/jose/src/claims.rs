@@ -42,6 +42,11 @@ impl Claims {
         self.0.get(name)
     }
 
+    /// All of them.
+    pub fn members(&self) -> &Map<String, Value> {
+        &self.0
+    }
+
     pub fn text(&self, name: &'static str) -> Result<&str, Error> {
         self.0.get(name).and_then(Value::as_str).ok_or(Error::Claim(name))
     }

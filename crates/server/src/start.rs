@@ -102,6 +102,7 @@ pub async fn build_with(
         builder = builder.service(known);
     }
     builder = builder.service(users::openid_provider::State::default());
+    builder = builder.service(users::single_sign_on::State::default());
     Ok(more(builder).build())
 }
 

@@ -18,6 +18,7 @@ use crate::names::Name;
 use crate::passwords::strength::{Context, Refusal};
 use crate::passwords::{Password, PasswordPool, PoolError, breached, store};
 use crate::sessions::{self, Method, SessionId};
+use crate::single_sign_on::enforcement;
 use crate::throttles::{self, Subject};
 use crate::tokens::LinkToken;
 
@@ -111,6 +112,8 @@ pub enum SignUp {
         account: AccountId,
         session: LinkToken,
     },
+    /// The account lives now, and its organization signs its people in through an identity provider.
+    SingleSignOn,
     /// The link is unknown, used or expired.
     LinkDead,
 }
@@ -144,8 +147,12 @@ pub fn finish_sign_up(
     };
     store::set(ctx, tx, account.id, &new.phc)?;
     crate::claims::account_appeared(ctx, tx, &account)?;
-    let started = sessions::start(ctx, tx, provider, &account, Method::Link)?;
     let id = account.id;
+    if enforcement::bars(tx, id, None, ctx.now)? {
+        let recorded = tx.record(enforcement::barred(provider, id, Method::Link));
+        return Ok(Commit::changed(SignUp::SingleSignOn, recorded));
+    }
+    let started = sessions::start(ctx, tx, provider, &account, Method::Link)?;
     Ok(started.map(|session| SignUp::Done { account: id, session }))
 }
 

@@ -72,6 +72,31 @@ pub fn create(
     organization: OrganizationId,
     name: &Name,
 ) -> Result<Commit<Creation>, DbError> {
+    create_of(ctx, tx, organization, name, "local")
+}
+
+/// Makes the directory of people who prove themselves at an identity provider; part of making the connection to it.
+pub(crate) fn create_linked(
+    ctx: &Ctx,
+    tx: &mut Tx,
+    organization: OrganizationId,
+    name: &Name,
+) -> Result<Creation, DbError> {
+    Ok(create_of(ctx, tx, organization, name, "linked")?.value().clone())
+}
+
+/// Says of a directory that there is that its people prove themselves at an identity provider; `false`: there is none.
+pub(crate) fn link(tx: &mut Tx, organization: OrganizationId, id: DirectoryId) -> Result<bool, DbError> {
+    Ok(tx.execute(&sql::LINK, params![organization, id])? == 1)
+}
+
+fn create_of(
+    ctx: &Ctx,
+    tx: &mut Tx,
+    organization: OrganizationId,
+    name: &Name,
+    kind: &'static str,
+) -> Result<Commit<Creation>, DbError> {
     organizations::lock(tx, organization)?;
     if tx.scalar::<u64>(&sql::COUNT, params![organization])?.unwrap_or(0) >= DIRECTORIES_MAX {
         return Ok(Commit::unchanged(Creation::TooMany));
@@ -79,15 +104,15 @@ pub fn create(
     let new = Directory {
         id: ctx.id(),
         name: name.as_str().to_owned(),
-        kind: "local".to_owned(),
+        kind: kind.to_owned(),
         created_at: ctx.now,
     };
-    let row = params![organization, new.id, new.name.as_str(), new.name.to_lowercase(), ctx.now];
+    let row = params![organization, new.id, new.name.as_str(), new.name.to_lowercase(), ctx.now, kind];
     if tx.execute(&sql::INSERT, row)? != 1 {
         return Ok(Commit::unchanged(Creation::NameTaken));
     }
     let created = Event::new(organization, "directory.created").target("directory", new.id);
-    let recorded = tx.record(created.with("name", &new.name));
+    let recorded = tx.record(created.with("name", &new.name).with("kind", kind));
     Ok(Commit::changed(Creation::Done(new), recorded))
 }
 

@@ -13,20 +13,25 @@ fn pool() -> PasswordPool {
     PasswordPool::start(PoolSettings { threads: 1, queue_max: 64, cost }).expect("a pool")
 }
 
+fn services(builder: platform::app::AppBuilder) -> platform::app::AppBuilder {
+    builder
+        .service(pool())
+        .service(crate::openid_provider::State::default())
+        .service(crate::single_sign_on::State::default())
+}
+
 /// Recognises sessions and tokens as the program does.
 pub fn real_sign_in() -> KitOptions {
     let mut options = KitOptions::new(&[&crate::AREA]);
     options.authenticate = sessions::authenticator();
-    options.services =
-        Box::new(|builder| builder.service(pool()).service(crate::openid_provider::State::default()));
+    options.services = Box::new(services);
     options
 }
 
 /// Callers named by a header, with the password pool in place.
 pub fn believed() -> KitOptions {
     let mut options = KitOptions::new(&[&crate::AREA]);
-    options.services =
-        Box::new(|builder| builder.service(pool()).service(crate::openid_provider::State::default()));
+    options.services = Box::new(services);
     options
 }
 

@@ -50,6 +50,7 @@ pub mod recovery_codes;
 pub mod second_step;
 pub mod sessions;
 pub mod set_up;
+pub mod single_sign_on;
 pub mod throttles;
 pub mod tokens;
 pub mod totp;
@@ -172,6 +173,8 @@ fn routes() -> Routes {
         .merge(openid_provider::api::routes())
         .merge(openid_provider::pages::routes())
         .merge(openid_provider::account_pages::routes())
+        .merge(single_sign_on::api::routes())
+        .merge(single_sign_on::pages::routes())
 }
 
 const NAVIGATION: &[NavEntry] = &[
@@ -198,6 +201,14 @@ const NAVIGATION: &[NavEntry] = &[
         href: factors::pages::PATH,
         permission: None,
         rank: 25,
+    },
+    NavEntry {
+        console: NavConsole::Account,
+        group: "",
+        label: "Sign-in methods",
+        href: single_sign_on::pages::account::PATH,
+        permission: None,
+        rank: 27,
     },
     NavEntry {
         console: NavConsole::Account,
@@ -302,6 +313,14 @@ const NAVIGATION: &[NavEntry] = &[
         href: directories::pages::LIST,
         permission: Some(Permission::PeopleRead),
         rank: 107,
+    },
+    NavEntry {
+        console: NavConsole::Organization,
+        group: "Users",
+        label: "Single sign-on",
+        href: single_sign_on::pages::LIST,
+        permission: Some(Permission::PoliciesRead),
+        rank: 152,
     },
     NavEntry {
         console: NavConsole::Provider,

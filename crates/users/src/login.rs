@@ -18,6 +18,7 @@ use crate::passwords::{Password, PasswordPool, PoolError, store};
 use crate::policies::{self, Barred};
 use crate::second_step::{self, Entered};
 use crate::sessions::{self, Method};
+use crate::single_sign_on::enforcement;
 use crate::throttles::{self, Subject};
 use crate::tokens::LinkToken;
 
@@ -231,5 +232,9 @@ pub fn use_link(ctx: &Ctx, tx: &mut Tx, token: &LinkToken) -> Result<Commit<Opti
     };
     let Some(account) = account else { return Ok(Commit::unchanged(None)) };
     let provider = sessions::provider_id(tx)?;
+    if enforcement::bars(tx, account.id, None, ctx.now)? {
+        let recorded = tx.record(enforcement::barred(provider, account.id, Method::Link));
+        return Ok(Commit::changed(None, recorded));
+    }
     Ok(second_step::enter(ctx, tx, provider, &account, Method::Link)?.map(Some))
 }

@@ -46,6 +46,8 @@ mod sql;
 #[cfg(test)]
 mod tests;
 
+pub use crate::directories::DirectoryId;
+pub use crate::single_sign_on::ConnectionId;
 pub use admit::{
     Barred, NetworkRefusal, bars_password, network_allows, network_allows_token, sign_in_network,
 };
@@ -57,11 +59,7 @@ platform::id! {
     /// An authentication policy. The default's is its organization's id.
     PolicyId,
     /// A planned change that comes into force in stages.
-    RolloutId,
-    /// A directory linked to an identity provider. Until there are some, everybody is in the local one.
-    DirectoryId,
-    /// A connection to an identity provider.
-    ConnectionId
+    RolloutId
 }
 
 /// Named policies one organization may have.
@@ -161,6 +159,9 @@ fn around(
 ) -> Result<(Landscape, Placement), DbError> {
     let mut found = without_accounts(tx, organization)?;
     let mut person = Placement { account, groups: BTreeSet::new(), outside, directory: None };
+    if found.policies.iter().any(|policy| policy.applies_to == AppliesTo::Directory) {
+        person.directory = crate::single_sign_on::directory_of(tx, organization, account)?;
+    }
     let assigned = found.policies.iter().any(|p| p.applies_to == AppliesTo::Named || p.staged.is_some());
     if assigned {
         person.groups =
@@ -271,18 +272,6 @@ pub fn social_login(
     now: Timestamp,
 ) -> Result<Social, DbError> {
     Ok(effective(tx, account, now)?.social_login.get(provider).copied().unwrap_or_default())
-}
-
-/// Whether only an identity provider signs this person in, and through which connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SingleSignOn {
-    pub required: bool,
-    pub connection: Option<ConnectionId>,
-}
-
-pub fn single_sign_on(tx: &mut ReadTx, account: AccountId, now: Timestamp) -> Result<SingleSignOn, DbError> {
-    let rules = effective(tx, account, now)?;
-    Ok(SingleSignOn { required: rules.single_sign_on, connection: rules.single_sign_on_connection })
 }
 
 /// `None`: somebody who has no account yet.

@@ -5,7 +5,7 @@ use platform::events::Event;
 use platform::ids::AccountId;
 use platform::jobs::NewJob;
 use platform::mail::{self, Message};
-use platform::principals::{self, AccountState};
+use platform::principals::{self, Account, AccountState};
 use platform::time::HOUR;
 use platform::{App, Ctx};
 
@@ -15,6 +15,7 @@ use crate::links::{self, Purpose};
 use crate::passwords::store;
 use crate::second_step::{self, Entered};
 use crate::sessions::{self, Method};
+use crate::single_sign_on::enforcement;
 use crate::tokens::LinkToken;
 
 pub(crate) mod api;
@@ -47,6 +48,9 @@ fn send(app: &App, ctx: &Ctx, tx: &mut Tx, email: &EmailAddress) -> Result<Commi
     let many =
         links::made_since(tx, Purpose::Recovery, email.key(), ctx.now.minus(HOUR))? >= MAILS_PER_HOUR_MAX;
     let Some(account) = account.filter(|_| !frozen && !many) else { return Ok(Commit::unchanged(())) };
+    if enforcement::bars(tx, account.id, None, ctx.now)? {
+        return send_to_provider(app, ctx, tx, &account);
+    }
     let token = links::create(ctx, tx, Purpose::Recovery, Some(account.id), &account.email)?;
     let link = join(&app.config().public_url, &format!("/recover/{}", token.text()));
     let message = Message::text(
@@ -64,12 +68,35 @@ fn send(app: &App, ctx: &Ctx, tx: &mut Tx, email: &EmailAddress) -> Result<Commi
     Ok(Commit::changed((), recorded))
 }
 
+/// A password would open nothing: says where to sign in instead.
+fn send_to_provider(app: &App, ctx: &Ctx, tx: &mut Tx, account: &Account) -> Result<Commit<()>, DbError> {
+    let text = format!(
+        "Somebody, probably you, asked for a new password for your account at {}.\n\n\
+         Your organization signs its people in through its identity provider, so there is no password to set. \
+         Sign in with your address and “Single sign-on”:\n{}\n\n\
+         If this was not you, ignore this mail.\n",
+        app.provider_name(),
+        join(&app.config().public_url, "/sign-in"),
+    );
+    let message = Message::text(&account.email, "How to sign in", &text);
+    mail::enqueue(app.keyring(), ctx, tx, None, &message)?;
+    // Counts against the same limit, so that it cannot be used to flood the address.
+    let _unused = links::create(ctx, tx, Purpose::Recovery, Some(account.id), &account.email)?;
+    links::revoke(tx, Purpose::Recovery, &account.email, ctx.now)?;
+    let provider = sessions::provider_id(tx)?;
+    let event = Event::new(provider, "recovery.refused").target("account", account.id);
+    let recorded = tx.record(event.with("reason", "single_sign_on"));
+    Ok(Commit::changed((), recorded))
+}
+
 pub enum Recovered {
     /// A link proves the mailbox, which is no second factor: where there is one, it is asked for.
     Done {
         account: AccountId,
         entered: Entered,
     },
+    /// Only an identity provider signs this person in: no password was set.
+    SingleSignOn,
     LinkDead,
 }
 
@@ -91,6 +118,10 @@ pub fn finish(
         return dead();
     }
     let provider = sessions::provider_id(tx)?;
+    if enforcement::bars(tx, id, None, ctx.now)? {
+        let recorded = tx.record(enforcement::barred(provider, id, Method::Link));
+        return Ok(Commit::changed(Recovered::SingleSignOn, recorded));
+    }
     store::set(ctx, tx, id, phc)?;
     links::revoke(tx, Purpose::Recovery, &account.email, ctx.now)?;
     sessions::revoke_all(ctx, tx, id, None, "recovery")?;

@@ -17,7 +17,8 @@ use platform::{App, Ctx};
 
 use crate::factors::{self, State};
 use crate::passkeys::{self, Assertion, Proved, RelyingParty};
-use crate::sessions::{self, Method};
+use crate::sessions::{self, Method, Upstream};
+use crate::single_sign_on::enforcement;
 use crate::tokens::LinkToken;
 use crate::{break_glass, recovery_codes, throttles, totp};
 
@@ -51,9 +52,46 @@ pub fn enter(
     if !factors::has_any(tx, account.id)? || break_glass::lifts_second_step(tx, account.id, ctx.now)? {
         return Ok(sessions::start(ctx, tx, provider, account, method)?.map(Entered::Session));
     }
+    wait(ctx, tx, provider, account, method, None)
+}
+
+/// Goes on after an identity provider has vouched for somebody. `enough`: its proof counts, and no other is asked for.
+pub(crate) fn enter_through(
+    ctx: &Ctx,
+    tx: &mut Tx,
+    provider: OrganizationId,
+    account: &Account,
+    method: Method,
+    upstream: &Upstream,
+    enough: bool,
+) -> Result<Commit<Entered>, DbError> {
+    if enough || !factors::has_any(tx, account.id)? {
+        let started = sessions::start_through(ctx, tx, provider, account, method, Some(upstream))?;
+        return Ok(started.map(Entered::Session));
+    }
+    wait(ctx, tx, provider, account, method, Some(upstream))
+}
+
+fn wait(
+    ctx: &Ctx,
+    tx: &mut Tx,
+    provider: OrganizationId,
+    account: &Account,
+    method: Method,
+    upstream: Option<&Upstream>,
+) -> Result<Commit<Entered>, DbError> {
     let token = LinkToken::generate(&mut |bytes| ctx.fill(bytes));
     let expires = ctx.now.plus(LIFETIME);
-    tx.execute(&sql::INSERT, params![token.hash(), account.id, ctx.now, expires])?;
+    let row = params![
+        token.hash(),
+        account.id,
+        ctx.now,
+        expires,
+        upstream.map(|one| one.connection),
+        upstream.map(|one| one.subject.as_str()),
+        upstream.and_then(|one| one.session.as_deref())
+    ];
+    tx.execute(&sql::INSERT, row)?;
     let event = Event::new(provider, "sign_in.second_step_asked")
         .target("account", account.id)
         .with("method", method.as_str());
@@ -179,8 +217,37 @@ pub fn finish(
         return Ok(Commit::unchanged(Outcome::Dead));
     }
     let provider = sessions::provider_id(tx)?;
-    let started = sessions::start(ctx, tx, provider, &account, method)?;
+    let upstream = match way(tx, token)? {
+        Way::Here => None,
+        Way::Through(organization, upstream) => Some((organization, upstream)),
+        Way::Disabled => return Ok(Commit::unchanged(Outcome::Dead)),
+    };
+    let through = upstream.as_ref().map(|(organization, upstream)| (*organization, upstream.connection));
+    if enforcement::bars(tx, account.id, through, ctx.now)? {
+        let recorded = tx.record(enforcement::barred(provider, account.id, method));
+        return Ok(Commit::changed(Outcome::Dead, recorded));
+    }
+    let upstream = upstream.as_ref().map(|(_, upstream)| upstream);
+    let started = sessions::start_through(ctx, tx, provider, &account, method, upstream)?;
     Ok(started.map(|session| Outcome::SignedIn { session, account: account.id }))
+}
+
+/// How a waiting sign-in came.
+enum Way {
+    Here,
+    Through(OrganizationId, Upstream),
+    /// Through a connection that is disabled by now.
+    Disabled,
+}
+
+fn way(tx: &mut ReadTx, token: &LinkToken) -> Result<Way, DbError> {
+    let Some(row) = tx.first(&sql::UPSTREAM, params![token.hash()])? else { return Ok(Way::Here) };
+    if row.get::<String>(4)? != "active" {
+        return Ok(Way::Disabled);
+    }
+    let upstream =
+        Upstream { connection: row.get(0)?, subject: row.get(1)?, session: row.get(2)?, proved_at: None };
+    Ok(Way::Through(row.get(3)?, upstream))
 }
 
 /// Signs in with a passkey alone: no address, no password.
@@ -194,6 +261,10 @@ pub fn by_passkey(
     let provider = sessions::provider_id(tx)?;
     match passkeys::prove(&RelyingParty::of(app), ctx, tx, binding, assertion)? {
         Proved::Right { account, method } => {
+            if enforcement::bars(tx, account.id, None, ctx.now)? {
+                let recorded = tx.record(enforcement::barred(provider, account.id, method));
+                return Ok(Commit::changed(None, recorded));
+            }
             let started = sessions::start(ctx, tx, provider, &account, method)?;
             Ok(started.map(|session| Some((session, account.id))))
         }

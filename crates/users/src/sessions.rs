@@ -15,6 +15,7 @@ use platform::time::{DAY, HOUR, MINUTE, Timestamp};
 use platform::web::guard::limits::network;
 
 use crate::factors::Level;
+use crate::single_sign_on::{ConnectionId, enforcement};
 use crate::tokens::LinkToken;
 
 pub(crate) mod api;
@@ -56,6 +57,12 @@ pub enum Method {
     Passkey,
     /// A passkey whose make was proved and is on the list.
     AttestedPasskey,
+    /// At the organization's identity provider.
+    SingleSignOn,
+    /// There, with two proofs.
+    SingleSignOnMfa,
+    /// With an account of a provider for everybody.
+    Social,
 }
 
 impl Method {
@@ -67,11 +74,14 @@ impl Method {
             Self::RecoveryCode => "recovery_code",
             Self::Passkey => "passkey",
             Self::AttestedPasskey => "attested_passkey",
+            Self::SingleSignOn => "single_sign_on",
+            Self::SingleSignOnMfa => "single_sign_on_mfa",
+            Self::Social => "social",
         }
     }
 
-    /// Authentication method references (RFC 8176), separated by spaces. A link and a recovery code have none of
-    /// their own there.
+    /// Authentication method references (RFC 8176), separated by spaces. A link, a recovery code and
+    /// another provider's word have none of their own there.
     pub fn amr(self) -> &'static str {
         match self {
             Self::Password => "pwd",
@@ -80,17 +90,30 @@ impl Method {
             Self::RecoveryCode => "rc mfa",
             Self::Passkey => "swk user mfa",
             Self::AttestedPasskey => "hwk user mfa",
+            Self::SingleSignOn | Self::Social => "fed",
+            Self::SingleSignOnMfa => "fed mfa",
         }
     }
 
     pub fn level(self) -> Level {
         match self {
-            Self::Password | Self::Link => Level::Any,
-            Self::Totp | Self::RecoveryCode => Level::Mfa,
+            Self::Password | Self::Link | Self::SingleSignOn | Self::Social => Level::Any,
+            Self::Totp | Self::RecoveryCode | Self::SingleSignOnMfa => Level::Mfa,
             Self::Passkey => Level::Passkey,
             Self::AttestedPasskey => Level::AttestedPasskey,
         }
     }
+}
+
+/// Through which connection somebody came, and who they are there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upstream {
+    pub connection: ConnectionId,
+    pub subject: String,
+    /// The provider's name for its session.
+    pub session: Option<String>,
+    /// When they proved themselves there, where it says so: older than the session, if the provider knew them already.
+    pub proved_at: Option<Timestamp>,
 }
 
 /// The reason of somebody who ends their sessions everywhere else.
@@ -155,6 +178,18 @@ pub fn start(
     account: &Account,
     method: Method,
 ) -> Result<Commit<LinkToken>, DbError> {
+    start_through(ctx, tx, provider, account, method, None)
+}
+
+/// As [`start`], for somebody who came through a connection to an identity provider.
+pub fn start_through(
+    ctx: &Ctx,
+    tx: &mut Tx,
+    provider: OrganizationId,
+    account: &Account,
+    method: Method,
+    upstream: Option<&Upstream>,
+) -> Result<Commit<LinkToken>, DbError> {
     let rules = crate::policies::effective(tx, account.id, ctx.now)?;
     // Whoever has yet to enrol what a policy asks for can do nothing but that.
     let restricted = method.level() < rules.factor;
@@ -163,6 +198,10 @@ pub fn start(
     let token = LinkToken::generate(&mut |bytes| ctx.fill(bytes));
     let id: SessionId = ctx.id();
     let expires = ctx.now.plus(rules.absolute);
+    // A second step taken here is a proof of now, whatever the provider said.
+    let of_provider = matches!(method, Method::SingleSignOn | Method::SingleSignOnMfa | Method::Social);
+    let proved_at = upstream.and_then(|one| one.proved_at).filter(|_| of_provider);
+    let proved_at = proved_at.unwrap_or(ctx.now).min(ctx.now);
     tx.execute(
         &sql::INSERT,
         params![
@@ -180,6 +219,10 @@ pub fn start(
             method.level().rank(),
             window,
             restricted,
+            proved_at,
+            upstream.map(|one| one.connection),
+            upstream.map(|one| one.subject.as_str()),
+            upstream.and_then(|one| one.session.as_deref()),
         ],
     )?;
     let mut event = Event::new(provider, "session.started")
@@ -188,6 +231,9 @@ pub fn start(
         .with("method", method.as_str())
         .with("level", method.level().as_str())
         .personal("network", network(ctx.origin.ip));
+    if let Some(upstream) = upstream {
+        event = event.with("connection", upstream.connection);
+    }
     if let Some(agent) = &ctx.origin.user_agent {
         event = event.personal("user_agent", agent);
     }
@@ -229,6 +275,13 @@ pub(crate) fn find_live(tx: &mut ReadTx, token: &LinkToken, now: Timestamp) -> R
         live.recent_until = live.recent_until.min(proved.plus(MINUTE * rules.step_up_minutes));
         live.restricted = Level::from_rank(row.get(11)?) < rules.factor;
         if live.ends <= now || seen.plus(live.idle) <= now {
+            return Ok(None);
+        }
+        let through = match (row.get::<Option<OrganizationId>>(13)?, row.get::<Option<ConnectionId>>(14)?) {
+            (Some(organization), Some(connection)) => Some((organization, connection)),
+            _ => None,
+        };
+        if rules.single_sign_on && enforcement::bars(tx, live.account, through, now)? {
             return Ok(None);
         }
     }
@@ -305,6 +358,39 @@ pub fn revoke(ctx: &Ctx, tx: &mut Tx, account: AccountId, id: SessionId) -> Resu
     let event = Event::new(provider, "session.revoked").target("account", account).with("session", id);
     let recorded = tx.record(event);
     Ok(Commit::changed(true, recorded))
+}
+
+/// As [`revoke`], for a session that was made through a connection: what products hold from it ends, too, also what is
+/// for offline use.
+pub(crate) fn revoke_with_grants(
+    ctx: &Ctx,
+    tx: &mut Tx,
+    account: AccountId,
+    id: SessionId,
+) -> Result<bool, DbError> {
+    crate::openid_provider::grants::end_all_of_session(tx, id, ctx.now)?;
+    Ok(*revoke(ctx, tx, account, id)?.value())
+}
+
+/// Live sessions of an account with the connection each came through, and whose that is; `None`: made here.
+#[expect(clippy::type_complexity, reason = "a list of pairs, taken apart at once")]
+pub(crate) fn came_through(
+    tx: &mut ReadTx,
+    account: AccountId,
+    now: Timestamp,
+) -> Result<Vec<(SessionId, Option<(OrganizationId, ConnectionId)>)>, DbError> {
+    tx.list(&sql::CAME_THROUGH, params![account, now], |row| {
+        let through = match (row.get::<Option<OrganizationId>>(1)?, row.get::<Option<ConnectionId>>(2)?) {
+            (Some(organization), Some(connection)) => Some((organization, connection)),
+            _ => None,
+        };
+        Ok((row.get(0)?, through))
+    })
+}
+
+/// The connection that a live session was made through.
+pub(crate) fn connection_of(tx: &mut ReadTx, id: SessionId) -> Result<Option<ConnectionId>, DbError> {
+    Ok(tx.scalar::<Option<ConnectionId>>(&sql::CONNECTION_OF, params![id])?.flatten())
 }
 
 /// Ends every live session of this account but `except`, and what waits for a second step; gives how many sessions there

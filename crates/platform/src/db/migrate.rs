@@ -56,6 +56,7 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(15, "0015_openid_provider"),
     migration!(16, "0016_directories"),
     migration!(17, "0017_ledger_keys"),
+    migration!(18, "0018_single_sign_on"),
     migration!(19, "0019_access_requests"),
     migration!(20, "0020_access_reviews"),
     migration!(22, "0022_awareness"),

@@ -9,6 +9,7 @@ mod access;
 mod audit;
 mod awareness;
 mod directories;
+mod idp;
 mod operator;
 mod people;
 mod policies;
@@ -43,6 +44,8 @@ pub enum Act {
     Product(product::Product),
     /// Directories: create, list, requests, conflicts, settle
     Directory(directories::Directory),
+    /// Identity providers that sign an organization's people in: add, test, enable, disable
+    Idp(idp::Idp),
     /// SCIM tokens of a directory: create, rotate, list, revoke
     ScimToken(directories::ScimToken),
     /// The audit log: list, export
@@ -77,6 +80,7 @@ impl Act {
             Self::Token(command) => command.run(),
             Self::Product(command) => command.run(),
             Self::Directory(command) => command.run(),
+            Self::Idp(command) => command.run(),
             Self::ScimToken(command) => command.run(),
             Self::Audit(command) => command.run(),
             Self::Matrix(command) => command.run(),

@@ -3,6 +3,7 @@
 
 mod access;
 mod awareness;
+mod connections;
 mod directories;
 mod operators;
 mod organization;
@@ -23,7 +24,16 @@ use testkit::{Answer, Kit, KitOptions};
 use crate::shared::{all_routes, only, whole_program};
 
 /// Routes nobody has written a request for yet, with the reason.
-const NOT_TRIED: &[(&str, &str)] = &[];
+const NOT_TRIED: &[(&str, &str)] = &[
+    ("account.disconnect", PROVIDER),
+    ("account.disconnect_form", PROVIDER),
+    ("connection.unlink", PROVIDER),
+    ("connection.unlink_form", PROVIDER),
+    ("single_sign_on.backchannel_logout", PROVIDER),
+];
+
+const PROVIDER: &str =
+    "needs an identity provider that answers: tried with one in users::single_sign_on::tests";
 
 /// A run through many routes, remembering which ones left their mark.
 struct Story<'k> {

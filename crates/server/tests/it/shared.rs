@@ -17,7 +17,11 @@ pub fn whole_program(dns: &Script) -> KitOptions {
     options.services = Box::new(move |builder| {
         let cost = Cost { memory_kib: 64, passes: 1, lanes: 1 };
         let pool = PasswordPool::start(PoolSettings { threads: 1, queue_max: 64, cost }).expect("a pool");
-        builder.service(pool).service(dns.service()).service(users::openid_provider::State::default())
+        builder
+            .service(pool)
+            .service(dns.service())
+            .service(users::openid_provider::State::default())
+            .service(users::single_sign_on::State::default())
     });
     options
 }

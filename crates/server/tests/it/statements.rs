@@ -30,6 +30,10 @@ const LARGE: &[&str] = &[
     "cells",
     "claimed_accounts",
     "claims",
+    "connection_links",
+    "connection_messages",
+    "connection_requests",
+    "connections",
     "declarations",
     "directories",
     "domains",
@@ -111,6 +115,10 @@ const SCANS: &[(&str, &str)] = &[
     ("responsibility::overview::sql::COUNT_CUSTOMERS: organizations", "counts all of them"),
     (
         "users::totp::sql::CENSUS: totp_factors",
+        "which key sealed each secret; for the operator's page and a rotation",
+    ),
+    (
+        "users::single_sign_on::sql::CENSUS: connections",
         "which key sealed each secret; for the operator's page and a rotation",
     ),
     ("users::domains::sql::COUNT_BY_STATE: domains", "counts all of them, from an index alone"),

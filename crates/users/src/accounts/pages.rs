@@ -173,6 +173,7 @@ async fn finish(
         .await?;
     match written.value {
         SignUp::Done { session, .. } => signed_in(&app, &access, &session, &safe_next(&query.next)).await,
+        SignUp::SingleSignOn => Err(crate::policies::admit::single_sign_on_problem()),
         SignUp::LinkDead => Err(link_dead()),
     }
 }

@@ -4,6 +4,7 @@ use askama::Template;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use platform::App;
+use platform::db::DbError;
 use platform::web::extract::{Form, Query};
 use platform::web::routes::{self, Limit, Openness, Routes};
 use platform::web::ui::{FieldErrors, Shell};
@@ -17,6 +18,7 @@ use crate::login::pages::safe_next;
 use crate::passwords::Password;
 use crate::second_step::Given;
 use crate::second_step::pages::assertion_of;
+use crate::single_sign_on;
 
 const PATH: &str = "/confirm";
 
@@ -39,6 +41,9 @@ struct ConfirmPage {
     next: String,
     passkey: bool,
     has_factor: bool,
+    /// The provider that this session came through, to be asked anew.
+    provider: String,
+    again: String,
     errors: FieldErrors,
 }
 
@@ -56,13 +61,27 @@ async fn page(
     errors: FieldErrors,
 ) -> web::Result {
     let account = access.account()?;
-    let state = app.db().read(move |tx| factors::state(tx, account)).await?;
+    let session = crate::sessions::api::current(access);
+    let (state, came) = app
+        .db()
+        .read(move |tx| {
+            Ok::<_, DbError>((factors::state(tx, account)?, single_sign_on::links::of_session(tx, session)?))
+        })
+        .await?;
+    let next = safe_next(next);
+    let came = came.filter(|connection| connection.active);
+    let escaped: String = url::form_urlencoded::byte_serialize(next.as_bytes()).collect();
+    let again = came.as_ref().map(|connection| {
+        format!("{}?again=yes&next={escaped}", single_sign_on::pages::sign_in::begin_path(connection.id))
+    });
     web::html_with(
         status,
         &ConfirmPage {
             shell: navigation::public_shell(app, access, "Confirm that it is you"),
             email: access.principal()?.email.clone(),
-            next: safe_next(next),
+            next,
+            again: again.unwrap_or_default(),
+            provider: came.map(|connection| connection.name).unwrap_or_default(),
             passkey: !state.passkeys.is_empty(),
             has_factor: state.any(),
             errors,

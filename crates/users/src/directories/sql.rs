@@ -3,7 +3,8 @@
 platform::statements! {
     pub(super) INSERT: Tenant =
         "insert into directories (organization_id, id, name, name_key, kind, created_at)
-         values ($1, $2, $3, $4, 'local', $5) on conflict do nothing";
+         values ($1, $2, $3, $4, $6, $5) on conflict do nothing";
+    pub(super) LINK: Tenant = "update directories set kind = 'linked' where organization_id = $1 and id = $2";
     pub(super) COUNT: Tenant = "select count(*) from directories where organization_id = $1";
     pub(super) LIST: Tenant =
         "select id, name, kind, created_at from directories where organization_id = $1 order by name_key";

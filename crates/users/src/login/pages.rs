@@ -18,6 +18,7 @@ use crate::links::{self, Purpose};
 use crate::passwords::Password;
 use crate::second_step::Entered;
 use crate::sessions;
+use crate::single_sign_on;
 use crate::tokens::LinkToken;
 
 pub(crate) fn routes() -> Routes {
@@ -53,7 +54,14 @@ struct SignInPage {
     sign_up: String,
     /// Whether browsers offer passkeys at this address.
     passkeys: bool,
+    /// Providers for everybody.
+    social: Vec<Social>,
     errors: FieldErrors,
+}
+
+struct Social {
+    label: String,
+    href: String,
 }
 
 #[derive(Deserialize, Default)]
@@ -76,29 +84,37 @@ pub(crate) fn safe_next(next: &str) -> String {
     if inside { next.to_owned() } else { "/".to_owned() }
 }
 
-fn page(app: &App, access: &Access, email: &str, next: &str, errors: FieldErrors) -> SignInPage {
+async fn page(
+    app: &App,
+    access: &Access,
+    email: &str,
+    next: &str,
+    errors: FieldErrors,
+) -> Result<SignInPage, Problem> {
     let next = safe_next(next);
-    let sign_up = if next == "/" {
-        "/sign-up".to_owned()
-    } else {
-        let escaped: String = url::form_urlencoded::byte_serialize(next.as_bytes()).collect();
-        format!("/sign-up?next={escaped}")
-    };
-    SignInPage {
+    let escaped: String = url::form_urlencoded::byte_serialize(next.as_bytes()).collect();
+    let sign_up = if next == "/" { "/sign-up".to_owned() } else { format!("/sign-up?next={escaped}") };
+    let social = app.db().read(single_sign_on::social).await?;
+    let social = social.into_iter().map(|one| Social {
+        href: format!("{}?next={escaped}", single_sign_on::pages::sign_in::begin_path(one.id)),
+        label: one.name,
+    });
+    Ok(SignInPage {
+        social: social.collect(),
         shell: navigation::public_shell(app, access, "Sign in"),
         email: email.to_owned(),
         next,
         sign_up,
         passkeys: crate::passkeys::RelyingParty::of(app).id().is_some(),
         errors,
-    }
+    })
 }
 
 async fn show(State(app): State<App>, access: Access, Query(query): Query<Next>) -> web::Result {
     if access.principal.is_some() && query.again.is_empty() {
         return web::see_other(&safe_next(&query.next));
     }
-    web::html(&page(&app, &access, &query.email, &query.next, FieldErrors::default()))
+    web::html(&page(&app, &access, &query.email, &query.next, FieldErrors::default()).await?)
 }
 
 #[derive(Deserialize)]
@@ -125,7 +141,7 @@ async fn sign_in(State(app): State<App>, access: Access, Form(form): Form<SignIn
         ),
     };
     let errors = FieldErrors::default().with("email", message);
-    web::html_with(status, &page(&app, &access, &form.email, &form.next, errors))
+    web::html_with(status, &page(&app, &access, &form.email, &form.next, errors).await?)
 }
 
 /// Sets the session's cookie, ends the one that it replaces, and goes on to `next`.
@@ -190,6 +206,8 @@ async fn use_link(State(app): State<App>, access: Access, Path(token): Path<Stri
 async fn sign_out(State(app): State<App>, access: Access) -> web::Result {
     let account = access.account()?;
     let session = access.principal()?.session;
+    let current = sessions::api::current(&access);
+    let came = app.db().read(move |tx| single_sign_on::links::of_session(tx, current)).await?;
     let ctx = access.ctx.clone();
     app.db()
         .write(&access.ctx, move |tx| {
@@ -199,7 +217,16 @@ async fn sign_out(State(app): State<App>, access: Access) -> web::Result {
             sessions::revoke(&ctx, tx, account, id)
         })
         .await?;
-    let mut response = web::see_other("/sign-in")?;
+    let upstream = match &came {
+        Some(connection) => single_sign_on::logout::upstream_address(&app, connection, access.ctx.now).await,
+        None => None,
+    };
+    let mut response = match (upstream, &came) {
+        (Some(address), Some(connection)) => {
+            single_sign_on::pages::sign_in::hop(&app, &access, address, &connection.name)?
+        }
+        _ => web::see_other("/sign-in")?,
+    };
     browser::clear_cookie(&mut response, SESSION_COOKIE);
     browser::forget_pages(&mut response);
     Ok(response)

@@ -294,6 +294,15 @@ pub(crate) fn end_all_of_product(tx: &mut Tx, product: ProductId, now: Timestamp
     tx.execute(&sql::END_OF_PRODUCT, params![product, now])
 }
 
+/// Ends all grants that came from a session, for offline use too. The caller records why.
+pub(crate) fn end_all_of_session(
+    tx: &mut Tx,
+    session: crate::sessions::SessionId,
+    now: Timestamp,
+) -> Result<u64, DbError> {
+    tx.execute(&sql::END_OF_SESSION, params![session, now])
+}
+
 /// Ends all grants of an account, for offline use too: its password was changed, it was taken over or retired.
 pub(crate) fn end_all_of_account(
     tx: &mut Tx,

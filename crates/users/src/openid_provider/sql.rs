@@ -36,6 +36,8 @@ platform::statements! {
         "update oauth_grants set revoked_at = $2 where product_id = $1 and revoked_at is null";
     pub(super) END_OF_ACCOUNT: Platform =
         "update oauth_grants set revoked_at = $2 where account_id = $1 and revoked_at is null and expires_at > $2";
+    pub(super) END_OF_SESSION: Platform =
+        "update oauth_grants set revoked_at = $2 where session_id = $1 and revoked_at is null and expires_at > $2";
     pub(super) END_OF_ACCOUNT_AT: Platform =
         "update oauth_grants set revoked_at = $3
          where product_id = $1 and account_id = $2 and revoked_at is null";

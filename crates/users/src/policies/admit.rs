@@ -111,7 +111,7 @@ impl Barred {
                 format!("{} lets people sign in only from its own networks. Use one of them.", by.name)
             }
             Self::SingleSignOn => {
-                "Your organization signs its people in through its identity provider. Use that one."
+                "Your organization signs its people in through its identity provider. Use “Single sign-on”."
                     .to_owned()
             }
             Self::PasswordAge { days } => format!(
@@ -128,7 +128,7 @@ impl Barred {
                     .detail(
                         "an organization of this account signs its people in through its identity provider",
                     )
-                    .cure("sign in there")
+                    .cure("sign in with “Single sign-on” on the sign-in page")
             }
             Self::PasswordAge { days } => {
                 Problem::new(StatusCode::FORBIDDEN, "password-too-old", "This password is too old")
@@ -137,6 +137,11 @@ impl Barred {
             }
         }
     }
+}
+
+/// What a person is told whom an enforced single sign-on keeps from signing in here.
+pub(crate) fn single_sign_on_problem() -> Problem {
+    Barred::SingleSignOn.problem(None)
 }
 
 /// Whether the policies bar a person whose password was right.
@@ -150,7 +155,7 @@ pub fn bars_password(
         return Ok(Some(Barred::Network(refusal)));
     }
     let rules = effective(tx, account, now)?;
-    if rules.single_sign_on {
+    if rules.single_sign_on && crate::single_sign_on::enforcement::bars(tx, account, None, now)? {
         return Ok(Some(Barred::SingleSignOn));
     }
     let Some(days) = rules.password_max_age_days else { return Ok(None) };

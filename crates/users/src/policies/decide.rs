@@ -17,6 +17,7 @@ use super::{
     sql, takes,
 };
 use crate::names::Name;
+use crate::single_sign_on::enforcement;
 use crate::{organizations, sessions};
 
 pub(crate) const DEFAULT_NAME: &str = "Default";
@@ -161,12 +162,31 @@ pub(crate) fn check(applies_to: AppliesTo, content: &Content) -> Vec<(&'static s
     if content.accounts.len() > CHOSEN_MAX {
         wrong.push(("accounts", "a policy names up to 500 people: put them into a group".to_owned()));
     }
-    if content.rules.single_sign_on && !content.deleted {
-        // Until a connection exists, enforcing it would lock everybody out.
-        let why = "no identity provider is connected, so nobody could sign in: connect one first";
-        wrong.push(("single_sign_on", why.to_owned()));
-    }
     wrong
+}
+
+/// Why single sign-on cannot be enforced by `content` now, if it enforces it and the policy did not before.
+pub(crate) fn cannot_enforce(
+    ctx: &Ctx,
+    tx: &mut ReadTx,
+    organization: OrganizationId,
+    before: &Landscape,
+    place: &Place,
+    content: &Content,
+) -> Result<Option<&'static str>, DbError> {
+    let new = &content.rules;
+    if content.deleted || !new.single_sign_on {
+        return Ok(None);
+    }
+    let old = before.policies.iter().find(|policy| policy.id == place.id).map(|policy| &policy.rules);
+    let same = old.is_some_and(|old| {
+        old.single_sign_on && old.single_sign_on_connection == new.single_sign_on_connection
+    });
+    if same {
+        return Ok(None);
+    }
+    let actor = acting_account(ctx, tx, organization)?;
+    enforcement::cannot_enforce(ctx, tx, organization, new.single_sign_on_connection, actor)
 }
 
 /// The organization's policies as they would be with `content`.
@@ -207,15 +227,11 @@ pub(crate) fn locks_out(
     organization: OrganizationId,
     after: &Landscape,
 ) -> Result<Option<String>, DbError> {
-    let account = match &ctx.actor {
-        Actor::Account(account) => Some(*account),
-        Actor::ApiToken { token, .. } => {
-            let token = crate::api_tokens::ApiTokenId::from_uuid(*token);
-            tx.scalar(&sql::TOKEN_MAKER, params![organization, token])?.unwrap_or(None)
-        }
-        // Somebody at the server, or the program itself, sends no requests through a network.
-        Actor::Operator | Actor::System(_) | Actor::Anonymous => return Ok(None),
-    };
+    // Somebody at the server, or the program itself, sends no requests through a network.
+    if matches!(ctx.actor, Actor::Operator | Actor::System(_) | Actor::Anonymous) {
+        return Ok(None);
+    }
+    let account = acting_account(ctx, tx, organization)?;
     let rules = match account {
         Some(account) => {
             let outside = tx.scalar(&sql::OUTSIDE, params![organization, account])?.unwrap_or(true);
@@ -234,6 +250,22 @@ pub(crate) fn locks_out(
     }
     let from = ctx.origin.ip.map_or_else(|| "an unknown address".to_owned(), |ip| format!("`{ip}`"));
     Ok(Some(format!("you come from {from}, which the list does not hold: add your own network first")))
+}
+
+/// The person who acts, or who made the token that does.
+fn acting_account(
+    ctx: &Ctx,
+    tx: &mut ReadTx,
+    organization: OrganizationId,
+) -> Result<Option<AccountId>, DbError> {
+    match &ctx.actor {
+        Actor::Account(account) => Ok(Some(*account)),
+        Actor::ApiToken { token, .. } => {
+            let token = crate::api_tokens::ApiTokenId::from_uuid(*token);
+            Ok(tx.scalar(&sql::TOKEN_MAKER, params![organization, token])?.unwrap_or(None))
+        }
+        Actor::Operator | Actor::System(_) | Actor::Anonymous => Ok(None),
+    }
 }
 
 fn groups_of(
@@ -333,6 +365,9 @@ pub(crate) fn put(
         return Ok(Commit::unchanged(refused("name", "another policy has this name: choose another one")));
     }
     let before = landscape(tx, organization)?;
+    if let Some(why) = cannot_enforce(ctx, tx, organization, &before, place, content)? {
+        return Ok(Commit::unchanged(refused("single_sign_on", why)));
+    }
     let after = with(&before, place, content, by, ctx.now);
     if let Some(why) = locks_out(ctx, tx, organization, &after)? {
         return Ok(Commit::unchanged(Decided::LocksYouOut(why)));
@@ -398,6 +433,9 @@ pub(crate) fn tighten_sessions(ctx: &Ctx, tx: &mut Tx, organization: Organizatio
         let row = params![account, micros(session.idle), micros(session.absolute)];
         shortened += tx.execute(&sql::SHORTEN, row)?;
         sessions::recheck(tx, account, rules.factor)?;
+        if rules.single_sign_on {
+            shortened += enforcement::end_others(ctx, tx, account)?;
+        }
     }
     Ok(shortened)
 }

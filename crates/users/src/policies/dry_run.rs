@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::decide::{Content, Place, with};
 use super::resolve::{Landscape, Placement};
-use super::{Rules, landscape, sql};
+use super::{ConnectionId, Rules, landscape, sql};
 use crate::factors::Level;
 
 /// Members read at a time.
@@ -276,6 +276,17 @@ struct Known {
     sessions: Vec<Running>,
     password_set: Option<Timestamp>,
     enrolled: Level,
+    connections: Vec<ConnectionId>,
+}
+
+impl Known {
+    /// Whether they have come through a connection that these rules take.
+    fn linked_through(&self, rules: &Rules) -> bool {
+        match rules.single_sign_on_connection {
+            Some(wanted) => self.connections.contains(&wanted),
+            None => !self.connections.is_empty(),
+        }
+    }
 }
 
 struct Running {
@@ -312,6 +323,9 @@ fn known(
     for row in tx.query(&sql::MEMBER_FACTORS, params![organization, after, until])? {
         all.entry(row.get(0)?).or_default().enrolled = Level::from_rank(row.get(1)?);
     }
+    for (account, connection) in crate::single_sign_on::links::of_members(tx, organization, after, until)? {
+        all.entry(account).or_default().connections.push(connection);
+    }
     Ok(all)
 }
 
@@ -333,9 +347,9 @@ fn touch(
 ) -> Touched {
     let mut effects = BTreeSet::new();
     let mut because = Vec::new();
-    if new.single_sign_on && !old.single_sign_on {
+    if new.single_sign_on && !old.single_sign_on && !member.place.outside && !known.linked_through(new) {
         effects.insert(Effect::LockedOut);
-        because.push("signs in without the identity provider today".to_owned());
+        because.push("has not signed in through the identity provider yet".to_owned());
     }
     if let Some(list) = new.networks.as_ref().filter(|_| new.networks != old.networks) {
         let refused: Vec<&str> = known

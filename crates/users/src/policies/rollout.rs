@@ -193,6 +193,9 @@ pub fn plan(
         return refuse(Decided::Refused(wrong));
     }
     let now = landscape(tx, organization)?;
+    if let Some(why) = decide::cannot_enforce(ctx, tx, organization, &now, &place, &content)? {
+        return say("single_sign_on", why);
+    }
     let after = decide::with(&now, &place, &content, by, ctx.now);
     if let Some(why) = decide::locks_out(ctx, tx, organization, &after)? {
         return refuse(Decided::LocksYouOut(why));

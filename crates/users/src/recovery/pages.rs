@@ -122,6 +122,7 @@ async fn finish(
         app.db().write(&access.ctx, move |tx| super::finish(&inner, &ctx, tx, &token, &phc)).await?;
     match written.value {
         Recovered::Done { entered: found, .. } => entered(&app, &access, &found, "/").await,
+        Recovered::SingleSignOn => Err(crate::policies::admit::single_sign_on_problem()),
         Recovered::LinkDead => Err(link_dead()),
     }
 }

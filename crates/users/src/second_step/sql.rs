@@ -2,7 +2,13 @@
 
 platform::statements! {
     pub(super) INSERT: Platform =
-        "insert into pending_sign_ins (token_hash, account_id, created_at, expires_at) values ($1, $2, $3, $4)";
+        "insert into pending_sign_ins (token_hash, account_id, created_at, expires_at, connection_id, upstream_subject,
+           upstream_session)
+         values ($1, $2, $3, $4, $5, $6, $7)";
+    pub(super) UPSTREAM: Platform =
+        "select p.connection_id, p.upstream_subject, p.upstream_session, c.organization_id, c.state
+         from pending_sign_ins p join connections c on c.id = p.connection_id
+         where p.token_hash = $1";
     pub(super) FIND: Platform =
         "select account_id from pending_sign_ins
          where token_hash = $1 and used_at is null and expires_at > $2 and attempts < $3";

@@ -1,5 +1,5 @@
 //! Forgets what is over: sessions that ended long ago, counters of failed tries, sign-ins that never took their second
-//! step, answered challenges.
+//! step, answered challenges, sign-ins that never came back from a provider.
 
 use platform::App;
 use platform::db::DbError;
@@ -20,6 +20,7 @@ fn run(app: App, run: Run) -> JobFuture {
                 crate::throttles::clean(tx, now)?;
                 crate::second_step::clean(tx, now)?;
                 crate::passkeys::clean(tx, now)?;
+                crate::single_sign_on::clean(tx, now)?;
                 Ok::<_, DbError>(())
             })
             .await?;

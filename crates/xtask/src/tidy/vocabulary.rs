@@ -60,6 +60,10 @@ const EXTRA: &[(&str, &str)] = &[
         "a pure reader of files with its own tests and fuzzer, and a plan apart from doing it",
     ),
     (
+        "crates/users/src/single_sign_on/",
+        "one connection for every kind of provider; what speaks a protocol (oidc), who somebody is (arrival) and what policies hold people to (enforcement) are read apart",
+    ),
+    (
         "crates/users/src/provisioning/",
         "records of a protocol apart from what they mean here: people, groups, linking, lists, bulk, log",
     ),

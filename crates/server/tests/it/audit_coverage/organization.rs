@@ -42,6 +42,7 @@ pub(super) async fn tell(story: &mut Story<'_>, dns: &Script) {
     claims(story, &mut owner, dns).await;
     factor_resets(story, &mut owner, &mut staff).await;
     super::directories::tell(story, &mut owner).await;
+    super::connections::tell(story, &mut owner).await;
     contacts(story, &mut owner).await;
     responsibility(story, &mut owner).await;
     audit_log(story, &mut owner).await;

@@ -1,0 +1,256 @@
+//! `bailiwick idp`: connections to identity providers.
+
+use std::io::Read;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use serde_json::{Map, Value, json};
+
+use super::super::{CliError, Client, Target};
+use super::{need, with_client};
+
+#[derive(Args)]
+pub struct Idp {
+    #[command(subcommand)]
+    command: IdpCommand,
+    /// The organization's slug
+    #[arg(long, global = true, default_value = "")]
+    organization: String,
+    #[command(flatten)]
+    target: Target,
+}
+
+#[derive(Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "made once for each run and taken apart at once")]
+enum IdpCommand {
+    /// Connect an OpenID provider; nobody comes through it before it is enabled
+    Add {
+        #[arg(long)]
+        name: String,
+        /// As the provider writes it, letter for letter
+        #[arg(long)]
+        issuer: String,
+        #[arg(long)]
+        client_id: String,
+        /// A file with the client secret; `-` reads it from standard input
+        #[arg(long)]
+        client_secret_file: Option<PathBuf>,
+        /// An existing directory, by id, whose people come through it
+        #[arg(long)]
+        directory: Option<String>,
+        /// For everybody, by this name in policies; the provider's organization alone may say it
+        #[arg(long)]
+        social: Option<String>,
+        #[command(flatten)]
+        settings: Settings,
+        /// Let people sign in through it at once
+        #[arg(long)]
+        enable: bool,
+    },
+    /// Change a connection; what is not said stays
+    Update {
+        /// The connection's name or id
+        connection: String,
+        #[arg(long)]
+        name: Option<String>,
+        #[arg(long)]
+        client_id: Option<String>,
+        /// A file with a new client secret; `-` reads it from standard input
+        #[arg(long)]
+        client_secret_file: Option<PathBuf>,
+        #[command(flatten)]
+        settings: Settings,
+    },
+    /// All connections of the organization
+    List,
+    /// Ask the provider and say what is wrong, by field
+    Test {
+        /// The connection's name or id
+        connection: String,
+    },
+    /// Let people sign in through a connection
+    Enable {
+        /// The connection's name or id
+        connection: String,
+    },
+    /// Disable a connection: its sessions end at once
+    Disable {
+        /// The connection's name or id
+        connection: String,
+        /// Only say what it would do
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Who is linked through a connection
+    Links {
+        /// The connection's name or id
+        connection: String,
+    },
+    /// End somebody's link, and the sessions that came through it
+    Unlink {
+        /// The connection's name or id
+        connection: String,
+        /// The account, as `links` lists it
+        account: String,
+    },
+}
+
+#[derive(Args)]
+struct Settings {
+    /// secret_basic, secret_post or none
+    #[arg(long)]
+    client_proof: Option<String>,
+    /// What ID tokens are signed with: RS256, ES256 or EdDSA
+    #[arg(long)]
+    algorithm: Option<String>,
+    /// openid, profile, email, when not said
+    #[arg(long, value_delimiter = ',')]
+    scopes: Vec<String>,
+    /// Whether signing out here leads on to the provider's sign-out
+    #[arg(long)]
+    sign_out_upstream: Option<bool>,
+    /// A file with the mapping as JSON, as the API takes it; replaces the one before
+    #[arg(long)]
+    mapping: Option<PathBuf>,
+}
+
+fn read(path: &PathBuf) -> Result<String, CliError> {
+    if path.as_os_str() == "-" {
+        let mut text = String::new();
+        let read = std::io::stdin().read_to_string(&mut text);
+        read.map_err(|error| CliError::Failed(format!("cannot read standard input: {error}")))?;
+        return Ok(text);
+    }
+    std::fs::read_to_string(path)
+        .map_err(|error| CliError::Failed(format!("cannot read `{}`: {error}", path.display())))
+}
+
+fn secret(path: Option<&PathBuf>) -> Result<Option<String>, CliError> {
+    path.map(|path| read(path).map(|text| text.trim_end_matches(['\r', '\n']).to_owned())).transpose()
+}
+
+impl Settings {
+    fn put(self, body: &mut Map<String, Value>) -> Result<(), CliError> {
+        let mut say = |name: &str, value: Option<Value>| {
+            if let Some(value) = value {
+                body.insert(name.to_owned(), value);
+            }
+        };
+        say("client_proof", self.client_proof.map(Value::from));
+        say("algorithm", self.algorithm.map(Value::from));
+        say("scopes", (!self.scopes.is_empty()).then(|| json!(self.scopes)));
+        say("sign_out_upstream", self.sign_out_upstream.map(Value::from));
+        if let Some(path) = &self.mapping {
+            let wrong = |error| CliError::Failed(format!("`{}` is no JSON: {error}", path.display()));
+            say("mapping", Some(serde_json::from_str(&read(path)?).map_err(wrong)?));
+        }
+        Ok(())
+    }
+}
+
+/// The id of the connection with this id or name.
+async fn find(client: &Client, base: &str, wanted: &str) -> Result<String, CliError> {
+    let all = client.all(base).await?;
+    let same = |one: &&Value| {
+        let name = one["name"].as_str().unwrap_or_default();
+        one["id"] == wanted || name.to_lowercase() == wanted.to_lowercase()
+    };
+    all.iter()
+        .find(same)
+        .and_then(|one| one["id"].as_str().map(str::to_owned))
+        .ok_or_else(|| CliError::Failed(format!("the organization has no connection `{wanted}`")))
+}
+
+impl Idp {
+    pub fn run(self) -> Result<(), CliError> {
+        let Self { command, organization, target } = self;
+        let base = format!("/api/v1/organizations/{}/connections", need(&organization, "organization")?);
+        let columns: &[&str] = match &command {
+            IdpCommand::Test { .. } => &["verdict", "field", "detail"],
+            IdpCommand::Links { .. } => &["account", "email", "subject", "used_at"],
+            IdpCommand::Disable { dry_run: true, .. } => &["people", "sessions", "stranded", "policies"],
+            _ => &["id", "name", "state", "issuer", "redirect_uri"],
+        };
+        let json_wanted = target.json;
+        let work = async |client: &Client| work(client, &base, command, json_wanted).await;
+        with_client(&target, work, columns)
+    }
+}
+
+async fn work(client: &Client, base: &str, command: IdpCommand, whole: bool) -> Result<Value, CliError> {
+    match command {
+        IdpCommand::Add { enable, .. } => {
+            let made = client.post(base, new(command)?).await?;
+            match (enable, made["id"].as_str()) {
+                (true, Some(id)) => client.post(&format!("{base}/{id}/enable"), json!({})).await,
+                _ => Ok(made),
+            }
+        }
+        IdpCommand::Update { connection, name, client_id, client_secret_file, settings } => {
+            let id = find(client, base, &connection).await?;
+            let mut body = Map::new();
+            settings.put(&mut body)?;
+            let words = [
+                ("name", name),
+                ("client_id", client_id),
+                ("client_secret", secret(client_secret_file.as_ref())?),
+            ];
+            for (member, value) in words {
+                if let Some(value) = value {
+                    body.insert(member.to_owned(), Value::from(value));
+                }
+            }
+            client.patch(&format!("{base}/{id}"), Value::Object(body)).await
+        }
+        IdpCommand::List => client.all(base).await.map(Value::Array),
+        IdpCommand::Test { connection } => {
+            let id = find(client, base, &connection).await?;
+            let report = client.post(&format!("{base}/{id}/test"), json!({})).await?;
+            Ok(if whole { report } else { report["findings"].clone() })
+        }
+        IdpCommand::Enable { connection } => {
+            let id = find(client, base, &connection).await?;
+            client.post(&format!("{base}/{id}/enable"), json!({})).await
+        }
+        IdpCommand::Disable { connection, dry_run } => {
+            let id = find(client, base, &connection).await?;
+            if dry_run {
+                return client.get(&format!("{base}/{id}/disabling")).await;
+            }
+            client.post(&format!("{base}/{id}/disable"), json!({})).await
+        }
+        IdpCommand::Links { connection } => {
+            let id = find(client, base, &connection).await?;
+            client.all(&format!("{base}/{id}/links")).await.map(Value::Array)
+        }
+        IdpCommand::Unlink { connection, account } => {
+            let id = find(client, base, &connection).await?;
+            client.delete(&format!("{base}/{id}/links/{account}")).await.map(|()| Value::Null)
+        }
+    }
+}
+
+/// The body that makes a connection.
+fn new(command: IdpCommand) -> Result<Value, CliError> {
+    let IdpCommand::Add { name, issuer, client_id, client_secret_file, directory, social, settings, .. } =
+        command
+    else {
+        return Ok(Value::Null);
+    };
+    let mut body = Map::new();
+    settings.put(&mut body)?;
+    let words = [
+        ("name", Some(name)),
+        ("issuer", Some(issuer)),
+        ("client_id", Some(client_id)),
+        ("client_secret", secret(client_secret_file.as_ref())?),
+        ("directory", directory),
+        ("social", social),
+    ];
+    for (member, value) in words {
+        if let Some(value) = value {
+            body.insert(member.to_owned(), Value::from(value));
+        }
+    }
+    Ok(Value::Object(body))
+}

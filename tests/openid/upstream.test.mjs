@@ -1,0 +1,174 @@
+// npm's oidc-provider as an organization's identity provider: people sign in through it end to end over HTTP.
+import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import { join } from "node:path";
+import { test } from "node:test";
+import Provider from "oidc-provider";
+import { startBailiwick } from "../e2e/lib/server.mjs";
+import { freePort } from "../kit/process.mjs";
+
+const SECRET = "a secret that nobody but the two of them knows";
+
+// People of the provider; each is known there by another name than their address.
+const people = new Map();
+
+async function startProvider(t, issuer, client) {
+  const provider = new Provider(issuer, {
+    clients: [client],
+    cookies: { keys: ["only for this test"] },
+    features: { backchannelLogout: { enabled: true }, devInteractions: { enabled: true }, rpInitiatedLogout: { enabled: true } },
+    claims: { openid: ["sub"], email: ["email", "email_verified"], profile: ["name"], groups: ["groups"] },
+    scopes: ["openid", "email", "profile", "groups"],
+    conformIdTokenClaims: false,
+    findAccount: (_, id) => ({ accountId: id, claims: () => ({ sub: id, ...people.get(id) }) }),
+  });
+  const server = createServer(provider.callback());
+  await new Promise((done) => server.listen(new URL(issuer).port, "127.0.0.1", done));
+  t.after(() => new Promise((done) => { server.closeAllConnections(); server.close(done); }));
+}
+
+// A browser that visits both: cookies by origin, redirects followed by hand.
+class Browser {
+  #jars = new Map();
+
+  async fetch(address, options = {}) {
+    const url = new URL(address);
+    const jar = this.#jars.get(url.origin) ?? new Map();
+    this.#jars.set(url.origin, jar);
+    const cookie = [...jar].map(([name, value]) => `${name}=${value}`).join("; ");
+    const answer = await fetch(url, { redirect: "manual", ...options, headers: { ...(cookie ? { cookie } : {}), ...options.headers } });
+    for (const line of answer.headers.getSetCookie()) {
+      const [pair] = line.split(";");
+      const at = pair.indexOf("=");
+      if (/expires=Thu, 01 Jan 1970|max-age=0/i.test(line)) jar.delete(pair.slice(0, at));
+      else jar.set(pair.slice(0, at), pair.slice(at + 1));
+    }
+    return answer;
+  }
+
+  // Goes where redirects and pages that move on lead, signs in at the provider as `login`, and stops at a page of `home`.
+  async follow(address, home, login) {
+    let at = String(address);
+    for (let step = 0; step < 25; step += 1) {
+      const answer = await this.fetch(at);
+      const to = answer.headers.get("location");
+      if (to) {
+        at = String(new URL(to, at));
+        continue;
+      }
+      const text = await answer.text();
+      const hop = text.match(/http-equiv="refresh" content="0; url=([^"]+)"/)?.[1];
+      if (hop) {
+        at = hop.replaceAll("&#38;", "&");
+        continue;
+      }
+      if (at.startsWith(home)) return { status: answer.status, text, at };
+      const action = text.match(/<form[^>]*action="([^"]+)"/)?.[1];
+      assert.ok(action, `a form of the provider at ${at}: ${answer.status} ${text.slice(0, 600)}`);
+      const body = new URLSearchParams();
+      for (const [, name, value] of text.matchAll(/type="hidden" name="([^"]+)" value="([^"]*)"/g)) body.set(name, value);
+      if (text.includes('name="login"')) {
+        body.set("login", login);
+        body.set("password", "any");
+      }
+      if (text.includes('name="logout"')) body.set("logout", "yes");
+      const posted = await this.fetch(new URL(action.replaceAll("&amp;", "&"), at), { method: "POST", body });
+      const next = posted.headers.get("location");
+      assert.ok(next, `the provider goes on: ${posted.status} ${(await posted.text()).slice(0, 400)}`);
+      at = String(new URL(next, at));
+    }
+    throw new Error(`goes in circles at ${at}`);
+  }
+}
+
+test("people sign in through npm's oidc-provider", async (t) => {
+  const env = { BAILIWICK_OUTBOUND_ALLOW_LOOPBACK: "true", BAILIWICK_RATE_LIMIT_PERCENT: "0" };
+  const server = await startBailiwick({ args: ["--demo"], env, ready_ms: 180_000 });
+  t.after(() => server.stop());
+  const customers = (await server.cli("organization", "list", "--json")).filter((one) => one.kind === "customer");
+  let slug, domain;
+  for (const one of customers) {
+    const found = (await server.cli("domain", "list", "--organization", one.slug, "--json")).find((name) => name.state === "verified");
+    if (found) [slug, domain] = [one.slug, found.name];
+    if (slug) break;
+  }
+  assert.ok(slug, "the demo has an organization with a verified domain");
+
+  // The provider has to know where to send people back to, and the connection what to call itself there.
+  const issuer = `http://127.0.0.1:${await freePort()}`;
+  const secret = join(server.folder, "client-secret");
+  writeFileSync(secret, `${SECRET}\n`);
+  const words = ["--organization", slug, "--json"];
+  const made = await server.cli("idp", "add", "--name", "Company login", "--issuer", issuer, "--client-id", "bailiwick",
+    "--client-secret-file", secret, "--scopes", "openid,email,profile,groups", ...words);
+  assert.equal(made.state, "disabled");
+  await startProvider(t, issuer, {
+    client_id: "bailiwick",
+    client_secret: SECRET,
+    redirect_uris: [made.redirect_uri],
+    post_logout_redirect_uris: [`${server.url}/sign-in`],
+    backchannel_logout_uri: made.backchannel_logout_uri,
+    backchannel_logout_session_required: true,
+    response_types: ["code"],
+    grant_types: ["authorization_code"],
+    id_token_signed_response_alg: "RS256",
+  });
+
+  const mara = `mara.new@${domain}`;
+  people.set("7d1f-mara", { email: mara, email_verified: true, name: "Mara New", groups: ["ops"] });
+  people.set("0c55-eve", { email: "eve@elsewhere.example", email_verified: true, name: "Eve" });
+
+  await t.test("the test of the connection finds nothing wrong", async () => {
+    const report = await server.cli("idp", "test", "Company login", ...words);
+    assert.equal(report.works, true, JSON.stringify(report));
+    await server.cli("idp", "enable", "Company login", ...words);
+  });
+
+  const browser = new Browser();
+  await t.test("an address leads to the provider, and an account is made", async () => {
+    const start = await browser.follow(`${server.url}/sign-in/sso`, server.url);
+    const csrf = start.text.match(/name="csrf" value="([^"]+)"/)[1];
+    const body = new URLSearchParams({ csrf, email: mara, next: "/account" });
+    const sent = await (await browser.fetch(`${server.url}/sign-in/sso`, { method: "POST", body })).text();
+    const hop = sent.match(/http-equiv="refresh" content="0; url=([^"]+)"/)?.[1].replaceAll("&#38;", "&");
+    assert.ok(hop?.startsWith(`${issuer}/auth?`), sent.slice(0, 400));
+    const there = await browser.follow(hop, server.url, "7d1f-mara");
+    assert.deepEqual([there.status, new URL(there.at).pathname], [200, "/account"], there.text.slice(0, 600));
+    assert.ok(there.text.includes(mara));
+    const links = await server.cli("idp", "links", "Company login", ...words);
+    assert.deepEqual(links.map((link) => [link.email, link.subject]), [[mara, "7d1f-mara"]]);
+  });
+
+  await t.test("somebody at a foreign domain is refused in words", async () => {
+    const other = await new Browser().follow(made.sign_in_url, server.url, "0c55-eve");
+    assert.equal(other.status, 403);
+    assert.match(other.text, /elsewhere\.example/);
+  });
+
+  await t.test("signing out leads on to the provider and back", async () => {
+    const page = await browser.follow(`${server.url}/account`, server.url);
+    const csrf = page.text.match(/name="csrf" value="([^"]+)"/)[1];
+    const out = await (await browser.fetch(`${server.url}/sign-out`, { method: "POST", body: new URLSearchParams({ csrf }) })).text();
+    const hop = out.match(/http-equiv="refresh" content="0; url=([^"]+)"/)?.[1].replaceAll("&#38;", "&");
+    assert.ok(hop?.startsWith(`${issuer}/session/end?`), out.slice(0, 400));
+    const back = await browser.follow(hop, server.url);
+    assert.equal(new URL(back.at).pathname, "/sign-in");
+    assert.equal((await browser.fetch(`${server.url}/account`)).status, 303);
+  });
+
+  await t.test("a wrong secret is named by the test of a sign-in", async () => {
+    writeFileSync(secret, "another secret");
+    await server.cli("idp", "update", "Company login", "--client-secret-file", secret, ...words);
+    const refused = await new Browser().follow(made.sign_in_url, server.url, "7d1f-mara");
+    assert.equal(refused.status, 502);
+    assert.match(refused.text, /invalid_client/);
+  });
+
+  await t.test("a disabled connection lets nobody in", async () => {
+    const effect = await server.cli("idp", "disable", "Company login", "--dry-run", ...words);
+    assert.equal(effect.people, 1);
+    await server.cli("idp", "disable", "Company login", ...words);
+    assert.equal((await new Browser().fetch(made.sign_in_url)).status, 403);
+  });
+});
