@@ -35,9 +35,7 @@ mod writer;
 pub mod xml;
 
 #[cfg(test)]
-mod fixtures;
-#[cfg(test)]
-mod wrapping;
+mod tests;
 
 pub use algorithms::Sha1;
 pub use assertion::{Login, NameId, Remember};

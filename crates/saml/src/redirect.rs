@@ -189,7 +189,7 @@ fn inflate(bytes: &[u8]) -> Result<Vec<u8>, Error> {
         let (read, written) = (inflater.total_in(), out.len());
         let rest = usize::try_from(read).ok().and_then(|read| bytes.get(read..)).unwrap_or_default();
         let status =
-            inflater.decompress_vec(rest, &mut out, FlushDecompress::Finish).map_err(|_| Kind::Inflate)?;
+            inflater.decompress_vec(rest, &mut out, FlushDecompress::None).map_err(|_| Kind::Inflate)?;
         if out.len() > limit {
             return Err(Kind::TooLarge(limit).into());
         }

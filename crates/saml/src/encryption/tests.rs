@@ -1,5 +1,5 @@
-use crate::fixtures::{expected, file, refused};
 use crate::response::verify;
+use crate::tests::fixtures::{expected, file, refused};
 use crate::{Expected, Kind};
 
 /// Made by xmlsec1 and `cryptography`: every way of encrypting that is taken.

@@ -1,8 +1,8 @@
-use crate::fixtures::{
+use crate::response::{Demands, Expected, Flow, verify};
+use crate::tests::fixtures::{
     ACS, AUDIENCE, Draft, ISSUER, PROVIDER, Provider, REQUEST, STATUS, at, expected, file, now, refused,
     response_head, try_draft, wrap,
 };
-use crate::response::{Demands, Expected, Flow, verify};
 use crate::{Kind, Sha1, Time};
 
 fn reason(draft: &Draft, change: impl FnOnce(&mut Expected<'_>)) -> Kind {
@@ -445,4 +445,34 @@ fn a_refusal_names_the_element_and_no_value() {
         "{text}"
     );
     assert!(text.ends_with(" of the verified bytes") && !text.contains("evil"), "{text}");
+}
+
+/// Of the moment that pysaml2 made it.
+fn issued(xml: &[u8]) -> Time {
+    let document =
+        crate::xml::Document::parse(xml, crate::Part::Message, crate::xml::Limits::MESSAGE).unwrap();
+    document.root().time("IssueInstant").unwrap().unwrap()
+}
+
+/// Its encryption is triple DES with a key wrapped by PKCS #1 v1.5: neither is taken, whatever signs it.
+#[test]
+fn encryption_of_another_age_is_refused() {
+    let xml = file!("pysaml2-encrypted.xml");
+    let error = verify(xml, &Expected { now: issued(xml).plus_seconds(5), ..expected() }).unwrap_err();
+    assert_eq!(error.kind, Kind::Algorithm);
+    assert!(error.to_string().contains("`ns0:EncryptionMethod` in line 1"), "{error}");
+}
+
+/// Signed by xmlsec1 in the hands of pysaml2.
+#[test]
+fn sign_ins_of_pysaml2_are_let_in() {
+    for (name, xml) in
+        [("both", file!("pysaml2-response.xml").as_slice()), ("assertion", file!("pysaml2-assertion.xml"))]
+    {
+        let login = verify(xml, &Expected { now: issued(xml).plus_seconds(5), ..expected() })
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(login.name_id.value, "0815-mara");
+        assert_eq!(login.name_id.sp_name_qualifier.as_deref(), Some(AUDIENCE));
+        assert_eq!(login.attributes.one("urn:oid:0.9.2342.19200300.100.1.3"), Ok(Some("mara@acme.example")));
+    }
 }

@@ -1,7 +1,7 @@
 use crate::algorithms::Sha1;
-use crate::fixtures::{Draft, PROVIDER, expected, file, now, refused, wrap};
 use crate::names::EXCLUSIVE_C14N;
 use crate::response;
+use crate::tests::fixtures::{Draft, PROVIDER, expected, file, now, refused, wrap};
 use crate::{Error, Expected, Kind};
 
 /// A well-made assertion whose signature was made over a changed `SignedInfo`.

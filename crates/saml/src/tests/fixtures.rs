@@ -211,3 +211,9 @@ pub fn try_draft(draft: &Draft, change: impl FnOnce(&mut Expected<'_>)) -> Resul
     change(&mut expected);
     response::verify(draft.response().as_bytes(), &expected)
 }
+
+/// The canonical form of the root.
+pub fn canonical(xml: &str) -> String {
+    let document = Document::parse(xml.as_bytes(), Part::Message, Limits::MESSAGE).unwrap();
+    String::from_utf8(c14n::exclusive(document.root(), None, &[]).unwrap()).unwrap()
+}

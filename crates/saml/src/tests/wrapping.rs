@@ -2,7 +2,7 @@
 //! else. The genuine part is made by signxml (`fixtures/`), the forgery around it here. All must be refused, for the reason
 //! that its shape gives.
 
-use crate::fixtures::{expected, file, refused};
+use crate::tests::fixtures::{expected, file, refused};
 use crate::{Kind, response};
 
 const EVIL: &str = "owner@acme.example";
@@ -182,7 +182,7 @@ fn xsw8_genuine_assertion_in_an_object() {
 #[test]
 fn xsw9_duplicate_ids() {
     let p = of_assertion();
-    let twin = format!("<saml:Attribute Name=\"x\" ID=\"_assertion1\"></saml:Attribute>");
+    let twin = "<saml:Attribute Name=\"x\" ID=\"_assertion1\"></saml:Attribute>";
     assert_refused(
         &p.whole(
             &p.assertion.replace("<saml:AttributeStatement>", &format!("<saml:AttributeStatement>{twin}")),
@@ -264,11 +264,11 @@ fn attributes_outside_the_signed_assertion_do_not_count() {
     );
 }
 
-/// Every letter of a genuine document, changed one at a time, leads to a refusal or to the same person.
+/// Every letter of a genuine document (of another, every seventh), changed one at a time, leads to a refusal or to the same person.
 #[test]
 fn no_changed_letter_makes_another_person() {
-    for xml in [file!("signed-rsa-sha256.xml").as_slice(), file!("signed-both.xml")] {
-        for at in 0..xml.len() {
+    for (xml, step) in [(file!("signed-rsa-sha256.xml").as_slice(), 1), (file!("signed-both.xml"), 7)] {
+        for at in (0..xml.len()).step_by(step) {
             let mut changed = xml.to_vec();
             changed[at] ^= 1;
             if let Ok(login) = response::verify(&changed, &expected()) {
