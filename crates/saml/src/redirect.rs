@@ -54,7 +54,6 @@ pub fn address(
     Ok(format!("{endpoint}{between}{query}"))
 }
 
-/// Stored blocks: requests have a few hundred bytes, and every inflater reads them.
 fn deflate(xml: &str) -> Vec<u8> {
     use std::io::Write as _;
     let mut encoder = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::default());
@@ -168,11 +167,14 @@ fn decoded(value: &str, name: &'static str) -> Result<String, Error> {
     String::from_utf8(out).map_err(|_| Kind::Query(name).into())
 }
 
+/// As forms are encoded: receivers that encode anew what they decoded, before they verify, do it like this.
 fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len() * 2);
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
             out.push(char::from(byte));
+        } else if byte == b' ' {
+            out.push('+');
         } else {
             let _ = write!(out, "%{byte:02X}");
         }
