@@ -59,7 +59,7 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(18, "0018_single_sign_on"),
     migration!(19, "0019_access_requests"),
     migration!(20, "0020_access_reviews"),
-    migration!(22, "0022_awareness"),
+    migration!(21, "0021_awareness"),
 ];
 
 impl Migration {
