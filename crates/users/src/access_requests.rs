@@ -151,6 +151,7 @@ fn event(organization: OrganizationId, request: &Request, action: &'static str) 
 // ---- asking ---------------------------------------------------------------------------------------------------
 
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "made once for each request and taken apart at once")]
 pub enum Asked {
     Done(Request),
     NotMember,

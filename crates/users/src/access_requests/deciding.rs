@@ -12,6 +12,7 @@ use crate::access_grants::{self, Given};
 use crate::{access_notices as notices, access_offers, organizations};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "made once for each request and taken apart at once")]
 pub enum Decided {
     /// As it is now; it still waits when another approval is needed.
     Done(Request),

@@ -32,6 +32,7 @@ impl Why {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "made once for each request and taken apart at once")]
 pub enum Ending {
     Done(Request),
     NoSuchRequest,
