@@ -84,8 +84,10 @@ async fn nobody_finds_what_they_may_not_open() {
         let mut owner = kit.owner_of("harbor").await;
         owner.post(&format!("{HARBOR}/groups"), json!({ "name": "Owners' table" })).await.expect(201);
         let mut member = kit.as_role("harbor", Role::Member).await;
-        for q in ["owner", "usr-c1", "people", "audit", "p"] {
-            let found = hits(&mut member, HARBOR, q).await;
+        for q in ["owner", "usr-c1", "people", "a"] {
+            let mut found = hits(&mut member, HARBOR, q).await;
+            // Pages of every member's own.
+            found.retain(|(_, _, href)| !matches!(href.as_str(), "/o/harbor/access" | "/o/harbor/awareness"));
             assert!(found.is_empty(), "{q}: {found:?}");
         }
         let harbor = kit.organization("harbor").await;
