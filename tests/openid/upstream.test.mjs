@@ -103,6 +103,8 @@ test("people sign in through npm's oidc-provider", async (t) => {
   const made = await server.cli("idp", "add", "--name", "Company login", "--issuer", issuer, "--client-id", "bailiwick",
     "--client-secret-file", secret, "--scopes", "openid,email,profile,groups", ...words);
   assert.equal(made.state, "disabled");
+  // The command line works on the store and does not know the server's --public-url.
+  for (const name of ["redirect_uri", "backchannel_logout_uri", "sign_in_url"]) made[name] = server.url + new URL(made[name]).pathname;
   await startProvider(t, issuer, {
     client_id: "bailiwick",
     client_secret: SECRET,

@@ -44,7 +44,7 @@ pub enum Act {
     Product(product::Product),
     /// Directories: create, list, requests, conflicts, settle
     Directory(directories::Directory),
-    /// Identity providers that sign an organization's people in: add, test, enable, disable
+    /// Identity providers that sign people in: add, test, enable
     Idp(idp::Idp),
     /// SCIM tokens of a directory: create, rotate, list, revoke
     ScimToken(directories::ScimToken),

@@ -157,3 +157,27 @@ async fn a_connection_that_a_policy_needs_is_not_disabled() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn break_glass_lets_two_owners_in_with_their_passwords_when_the_provider_is_gone() {
+    on_both(async |mut world| {
+        let mut codes = Vec::new();
+        for email in [MARA, NILS] {
+            let mut owner = sign_up(world.kit, email).await;
+            world.kit.member("harbor", email, Role::Owner).await;
+            let made = owner.post("/api/v1/organizations/harbor/break-glass/code", json!({})).await.expect(201);
+            codes.push((email, made.json()["code"].as_str().unwrap().to_owned()));
+        }
+        enforce(&mut world).await;
+        password(&world, MARA).await.expect(403);
+        for (email, code) in &codes {
+            let knock = json!({
+                "organization": "harbor", "email": email, "code": code, "reason": "the provider is down", "hours": 1,
+            });
+            world.kit.nobody().post("/api/v1/break-glass", knock).await.expect(200);
+        }
+        password(&world, MARA).await.expect(303);
+        world.kit.settle().await;
+    })
+    .await;
+}
