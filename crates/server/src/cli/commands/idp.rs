@@ -21,7 +21,6 @@ pub struct Idp {
 }
 
 #[derive(Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "made once for each run and taken apart at once")]
 enum IdpCommand {
     /// Connect an OpenID provider; nobody comes through it before it is enabled
     Add {
