@@ -192,11 +192,13 @@ fn apply(tx: &mut Tx, member: &Membership, change: Change) -> Result<Option<Reco
         Change::Suspend if member.state == MembershipState::Suspended => return Ok(None),
         Change::Suspend => {
             principals::set_membership_state(tx, organization, account, MembershipState::Suspended)?;
+            crate::provisioning::decided_by_hand(tx, organization, account)?;
             event("member.suspended")
         }
         Change::Restore if member.state == MembershipState::Active => return Ok(None),
         Change::Restore => {
             principals::set_membership_state(tx, organization, account, MembershipState::Active)?;
+            crate::provisioning::decided_by_hand(tx, organization, account)?;
             event("member.restored")
         }
         Change::Remove => {

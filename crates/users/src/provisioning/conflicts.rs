@@ -114,7 +114,7 @@ pub(crate) fn retry_person(
         None => match linking.link(tx, address.as_ref())? {
             Link::Done { account, .. } => (Some(account), None),
             Link::Held(conflict) => (None, Some(conflict)),
-            Link::LastOwner => (None, person.conflict),
+            Link::Owner => (None, person.conflict),
         },
         Some(account) => {
             let conflict = match principals::account(tx, account)? {
