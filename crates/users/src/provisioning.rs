@@ -196,10 +196,11 @@ pub struct Group {
 }
 
 impl Group {
-    /// What it is called where people read: its name, or, without one, the end of its id.
+    /// What it is called where people read, and the organization's group with it: its name, cleaned as names of people
+    /// are; without one, the end of its id.
     pub fn title(&self) -> String {
-        if !self.name.is_empty() {
-            return self.name.clone();
+        if let Some(name) = crate::names::cleaned(&self.name, groups::NAME_CHARS_MAX) {
+            return name;
         }
         let id = self.id.to_string();
         format!("Group {}", id.rsplit('-').next().unwrap_or(&id))

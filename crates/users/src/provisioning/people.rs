@@ -15,6 +15,7 @@ use super::{
     uniqueness,
 };
 use crate::accounts::email::EmailAddress;
+use crate::names;
 
 /// Longest user name and external id: they stand in indexes.
 const KEY_BYTES_MAX: usize = 1024;
@@ -32,10 +33,13 @@ fn json(attributes: &Map<String, Value>) -> Result<String, DbError> {
     serde_json::to_string(attributes).map_err(|error| DbError::Check(error.to_string()))
 }
 
-/// What a record would be called in a list of people: at most 100 characters.
-fn name_of(resource: &Resource) -> String {
-    let name: String = resource.person_name().chars().filter(|c| !c.is_control()).take(100).collect();
-    name.trim().to_owned()
+/// What the person is called in lists and mails: a name like any other. The record keeps what the directory says.
+pub(crate) fn name_of(resource: &Resource, address: Option<&EmailAddress>) -> String {
+    let cleaned = |text: &str| names::cleaned(text, names::CHARS_MAX);
+    cleaned(&resource.person_name())
+        .or_else(|| cleaned(resource.user_name()))
+        .or_else(|| address.map(|address| address.key().to_owned()))
+        .unwrap_or_default()
 }
 
 /// Makes the record of a person, and their account where that may be.
@@ -50,7 +54,7 @@ pub(crate) fn create(
         return Ok(refused(error));
     }
     let (address, active) = (linking::address(resource), resource.active());
-    let name = name_of(resource);
+    let name = name_of(resource, address.as_ref());
     let linking = Linking { app, ctx, scope, name: &name, active };
     let (account, made, conflict) = match linking.link(tx, address.as_ref())? {
         Link::Done { account, made } => (Some(account), made, None),
@@ -169,7 +173,8 @@ fn write(
     resource: &Resource,
     active: bool,
 ) -> Result<Option<Recorded>, DbError> {
-    let (address, name) = (linking::address(resource), name_of(resource));
+    let address = linking::address(resource);
+    let name = name_of(resource, address.as_ref());
     let linking = Linking { app, ctx, scope, name: &name, active };
     let Some((account, conflict)) = relink(&linking, tx, before, address.as_ref())? else { return Ok(None) };
     let row = params![
