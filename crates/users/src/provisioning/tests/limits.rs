@@ -5,7 +5,6 @@ use platform::access::Role;
 use platform::principals::{AccountState, MembershipState};
 use platform::web::routes::Routes;
 use serde_json::{Value, json};
-use testkit::Kit;
 
 use super::{CORE, Idp, account, group_members, membership, on_both, options, verify};
 
@@ -81,17 +80,20 @@ async fn a_moved_login_is_told_to_the_old_address() {
         options.areas.push(&MAIL);
         options
     };
-    let test = async |kit: &Kit| {
-        kit.organization("northwind").await;
-        verify(kit, "harbor", "harbor.example").await;
-        let mut idp = Idp::of(kit, "harbor").await;
-        let record = idp.user("ann@harbor.example", json!({})).await;
-        idp.patch("Users", &record, to("anna@harbor.example")).await.expect(200);
-        let mail = kit.mail_to("ann@harbor.example").await.expect("a mail to the old address");
-        let mail = mail.replace("=\r\n", "").replace("=\n", "");
-        assert!(mail.contains("anna@harbor.example") && mail.contains("Harbor"), "{mail}");
-    };
-    testkit::both_with(test, with_mail).await;
+    testkit::both_with(
+        async |kit| {
+            kit.organization("northwind").await;
+            verify(kit, "harbor", "harbor.example").await;
+            let mut idp = Idp::of(kit, "harbor").await;
+            let record = idp.user("ann@harbor.example", json!({})).await;
+            idp.patch("Users", &record, to("anna@harbor.example")).await.expect(200);
+            let mail = kit.mail_to("ann@harbor.example").await.expect("a mail to the old address");
+            let mail = mail.replace("=\r\n", "").replace("=\n", "");
+            assert!(mail.contains("anna@harbor.example") && mail.contains("Harbor"), "{mail}");
+        },
+        with_mail,
+    )
+    .await;
 }
 
 /// Security: a directory undoes what it did itself, and not what an admin decided.
