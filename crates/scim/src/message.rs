@@ -144,10 +144,9 @@ fn count(value: i64) -> u32 {
 }
 
 fn object(bytes: &[u8]) -> Result<Map<String, Value>, Error> {
-    match serde_json::from_slice(bytes) {
-        Ok(Value::Object(body)) => Ok(body),
-        Ok(_) => Err(Error::syntax("the body must be a JSON object")),
-        Err(error) => Err(Error::syntax(format!("the body is no JSON document: {error}"))),
+    match crate::json::read(bytes)? {
+        Value::Object(body) => Ok(body),
+        _ => Err(Error::syntax("the body must be a JSON object")),
     }
 }
 

@@ -47,9 +47,7 @@ pub struct Patch {
 
 impl Patch {
     pub fn parse(kind: &'static ResourceType, bytes: &[u8]) -> Result<Self, Error> {
-        let value: Value = serde_json::from_slice(bytes)
-            .map_err(|error| Error::syntax(format!("the body is no JSON document: {error}")))?;
-        Self::from_value(kind, value)
+        Self::from_value(kind, crate::json::read(bytes)?)
     }
 
     pub fn from_value(kind: &'static ResourceType, value: Value) -> Result<Self, Error> {

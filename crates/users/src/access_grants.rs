@@ -88,7 +88,7 @@ pub fn give(
             product_members::Membered::NoSuchPerson => Given::NotMember,
         },
         Wanted::Role(role) => {
-            let authority = Authority { over_owners: false };
+            let authority = Authority { over_owners: false, up_to: Role::Admin };
             let change = Change::Role(role);
             match people::change(ctx, tx, organization, authority, account, change)?.value() {
                 people::Outcome::Done => Given::Done(Some(member.role)),

@@ -13,6 +13,7 @@ use platform::time::HOUR;
 use platform::web::guard::limits::network;
 use platform::{App, Ctx};
 
+use crate::factors;
 use crate::links::{self, Purpose};
 use crate::names::Name;
 use crate::passwords::strength::{Context, Refusal};
@@ -312,6 +313,8 @@ pub async fn prepare_password(
 pub enum PasswordChange {
     Done,
     WrongCurrent,
+    /// The account has a factor, and this session has proved none.
+    NeedsFactor,
     Refused(Vec<Refusal>),
     /// Too many wrong ones; the password was not looked at.
     Throttled {
@@ -320,7 +323,7 @@ pub enum PasswordChange {
 }
 
 /// Changes one's own password; needs the current one, and ends all other sessions. Whoever took a session over guesses
-/// at the current one no faster than at the door.
+/// at the current one no faster than at the door; where there are factors, the password alone does not change itself.
 pub async fn change_password(
     app: &App,
     ctx: &Ctx,
@@ -373,6 +376,9 @@ pub async fn change_password(
             // Set anew meanwhile, by its owner through a mailed link: the password that was given here counts no more.
             if store::find(tx, account)?.map(|stored| stored.phc) != seen {
                 return Ok::<_, DbError>(Commit::unchanged(PasswordChange::WrongCurrent));
+            }
+            if !factors::may_change(tx, account, keep)? {
+                return Ok(Commit::unchanged(PasswordChange::NeedsFactor));
             }
             store::set(&at, tx, account, &phc)?;
             let provider = sessions::provider_id(tx)?;

@@ -2,12 +2,12 @@
 //!
 //! The mailed link is one of two keys: everything is checked again when it is used (CVE-2026-1529). The token must be
 //! that of a waiting, unexpired invitation; the account that uses it must be active and have the invited address, which
-//! it proved at sign-up. Organization, address and role come from the stored invitation, never from the link. It works
-//! once. Who has only the link learns nothing beyond what the mail said.
+//! it proved at sign-up; who invited must still have the right to. Organization, address and role come from the stored
+//! invitation, never from the link. It works once. Who has only the link learns nothing beyond what the mail said.
 
 use std::time::Duration;
 
-use platform::access::Role;
+use platform::access::{Permission, Role};
 use platform::db::{Commit, DbError, ReadTx, Row, Tx};
 use platform::events::Event;
 use platform::ids::{AccountId, GroupId, OrganizationId};
@@ -21,6 +21,7 @@ use platform::{App, Ctx};
 
 use crate::accounts::email::EmailAddress;
 use crate::accounts::join;
+use crate::people::Authority;
 use crate::tokens::LinkToken;
 use crate::{groups, organizations};
 
@@ -111,8 +112,7 @@ pub struct Inviter {
     pub account: Option<AccountId>,
     /// Stands in the mail.
     pub name: String,
-    /// Whether they may make owners.
-    pub over_owners: bool,
+    pub authority: Authority,
 }
 
 #[derive(Debug, Clone)]
@@ -129,6 +129,8 @@ pub enum Invited {
     /// An invitation to this address waits already.
     AlreadyInvited,
     OwnersOnly,
+    /// The role has rights that the inviter does not hold.
+    BeyondYours,
     NoSuchGroup,
     /// [`PENDING_MAX`] wait, or [`SENT_PER_DAY_MAX`] were sent within a day.
     TooMany,
@@ -189,6 +191,14 @@ pub fn invite(
     Ok(Commit::changed(Invited::Done(made), recorded))
 }
 
+fn beyond(inviter: &Inviter, role: Role) -> Option<Invited> {
+    match role {
+        Role::Owner if !inviter.authority.over_owners => Some(Invited::OwnersOnly),
+        role if !inviter.authority.gives(role) => Some(Invited::BeyondYours),
+        _ => None,
+    }
+}
+
 fn refusal(
     ctx: &Ctx,
     tx: &mut Tx,
@@ -196,8 +206,8 @@ fn refusal(
     inviter: &Inviter,
     new: &NewInvitation,
 ) -> Result<Option<Invited>, DbError> {
-    if new.role == Role::Owner && !inviter.over_owners {
-        return Ok(Some(Invited::OwnersOnly));
+    if let Some(refused) = beyond(inviter, new.role) {
+        return Ok(Some(refused));
     }
     if new.groups.len() > GROUPS_MAX {
         return Ok(Some(Invited::TooMany));
@@ -249,7 +259,8 @@ fn send(
     mail::enqueue(app.keyring(), ctx, tx, Some(here.id), &message)
 }
 
-/// Mails a new link and starts its time anew; the old link is dead.
+/// Mails a new link and starts its time anew; the old link is dead. The invitation is theirs from now on who sent it
+/// again.
 pub fn resend(
     app: &App,
     ctx: &Ctx,
@@ -266,8 +277,8 @@ pub fn resend(
     if found.state != State::Pending {
         return Ok(Commit::unchanged(Invited::NoSuchInvitation));
     }
-    if found.role == Role::Owner && !inviter.over_owners {
-        return Ok(Commit::unchanged(Invited::OwnersOnly));
+    if let Some(refused) = beyond(inviter, found.role) {
+        return Ok(Commit::unchanged(refused));
     }
     if ctx.now.since(found.sent_at) < RESEND_AFTER {
         return Ok(Commit::unchanged(Invited::TooSoon));
@@ -275,7 +286,9 @@ pub fn resend(
     let token = LinkToken::generate(&mut |bytes| ctx.fill(bytes));
     found.sent_at = ctx.now;
     found.expires_at = ctx.now.plus(LIFETIME);
-    tx.execute(&sql::RENEW, params![organization, id, token.hash(), ctx.now, found.expires_at])?;
+    found.invited_by = inviter.account;
+    let renewed = params![organization, id, token.hash(), ctx.now, found.expires_at, found.invited_by];
+    tx.execute(&sql::RENEW, renewed)?;
     send(app, ctx, tx, &here, inviter, &found, &token)?;
     let resent = Event::new(organization, "invitation.resent")
         .target("invitation", id)
@@ -348,8 +361,21 @@ pub fn open(tx: &mut ReadTx, token: &LinkToken, now: Timestamp) -> Result<Option
     let Some(row) = tx.first(&sql::BY_TOKEN, params![token.hash(), now])? else { return Ok(None) };
     let invitation = read_invitation(&row)?;
     let Some(organization) = principals::organization(tx, invitation.organization)? else { return Ok(None) };
-    let open = organization.state == OrganizationState::Active;
+    let open = organization.state == OrganizationState::Active && still_theirs_to_give(tx, &invitation)?;
     Ok(open.then_some(Opened { organization, invitation }))
+}
+
+/// Whether who invited could still do so: who left, or lost the right, leaves no way in behind. The operator and API
+/// tokens are nobody whose right could be looked up.
+fn still_theirs_to_give(tx: &mut ReadTx, invitation: &Invitation) -> Result<bool, DbError> {
+    let Some(inviter) = invitation.invited_by else { return Ok(true) };
+    let active = principals::account(tx, inviter)?.is_some_and(|found| found.state == AccountState::Active);
+    let member = principals::membership(tx, invitation.organization, inviter)?;
+    Ok(member.is_some_and(|member| {
+        let owners = invitation.role != Role::Owner || member.role.may(Permission::OrganizationManage);
+        let manages = member.role.may(Permission::PeopleManage) && owners;
+        active && member.state == MembershipState::Active && manages
+    }))
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -384,6 +410,9 @@ pub fn accept(
         return Ok(Commit::unchanged(Accepted::Dead));
     }
     organizations::lock(tx, organization.id)?;
+    if !still_theirs_to_give(tx, &invitation)? {
+        return Ok(Commit::unchanged(Accepted::Dead));
+    }
     // The update decides: of two uses at once only one changes the row, and a link renewed meanwhile is dead.
     let used = params![organization.id, invitation.id, token.hash(), ctx.now];
     if tx.execute(&sql::ACCEPT, used)? != 1 {

@@ -71,6 +71,25 @@ impl fmt::Display for Name {
     }
 }
 
+/// The text without characters that nobody sees.
+pub fn visible(text: &str) -> String {
+    let shown = |c: char| if c.is_control() && c.is_whitespace() { ' ' } else { c };
+    text.chars().map(shown).filter(|c| !hidden(*c)).collect()
+}
+
+/// What stands for a name that another program keeps, such as an identity provider: refusing it would stop that one, and
+/// nobody here can mend it. What a [`Name`] must not have is left out, and the rest is cut to `chars_max`; `None` where
+/// nothing is left to read.
+pub fn cleaned(text: &str, chars_max: usize) -> Option<String> {
+    let mut text: String = visible(text).nfc().collect();
+    if has_link(&text) {
+        let words: Vec<&str> = text.split_whitespace().filter(|word| !has_link(word)).collect();
+        text = words.join(" ");
+    }
+    let text: String = text.trim().chars().take(chars_max).collect();
+    (!text.chars().all(shows_nothing)).then(|| text.trim_end().to_owned())
+}
+
 /// A longer text about a thing, up to 500 characters; may be empty, may have line breaks.
 pub fn description(text: &str) -> Result<String, NameError> {
     const DESCRIPTION_CHARS_MAX: usize = 500;
@@ -123,6 +142,26 @@ mod tests {
         {
             assert_eq!(Name::parse(good).unwrap().as_str(), good);
         }
+    }
+
+    /// Security: a name from an identity provider has nothing that no other name may have, and is never refused.
+    #[test]
+    fn a_cleaned_name_is_a_name() {
+        for (text, wanted) in [
+            ("  Ann Lind ", Some("Ann Lind")),
+            ("Ad\u{200b}min\u{202e}", Some("Admin")),
+            ("Ann\tLind\u{0}", Some("Ann Lind")),
+            ("=HYPERLINK(\"http://evil\")\u{202e}\u{200b} https://evil.example Ann", Some("Ann")),
+            ("ht\u{200b}tps://evil.example w\u{ad}ww.evil.example", None),
+            ("\u{202e}\u{2800}", None),
+            ("", None),
+            ("👩\u{200d}🚀 Crew", Some("👩\u{200d}🚀 Crew")),
+        ] {
+            let name = cleaned(text, CHARS_MAX);
+            assert_eq!(name.as_deref(), wanted, "{text:?}");
+            assert!(name.is_none_or(|name| Name::parse(&name).is_ok_and(|parsed| parsed.as_str() == name)));
+        }
+        assert_eq!(cleaned(&"ä".repeat(300), CHARS_MAX), Some("ä".repeat(100)));
     }
 
     /// Security: a stranger's name stands in the subject of an invitation.

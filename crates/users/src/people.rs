@@ -100,15 +100,23 @@ pub fn detail(
     Ok(Some(Detail { person, groups }))
 }
 
-/// What the caller may decide about owners; `organization.manage` gives it.
+/// What the caller may decide about roles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Authority {
+    /// `organization.manage` gives it.
     pub over_owners: bool,
+    /// The highest role that they give: the one whose rights they hold all.
+    pub up_to: Role,
 }
 
 impl Authority {
     /// Somebody with a shell on the server, or the program itself.
-    pub const OPERATOR: Authority = Authority { over_owners: true };
+    pub const OPERATOR: Authority = Authority { over_owners: true, up_to: Role::Owner };
+
+    /// Roles are in order, the highest first.
+    pub fn gives(self, role: Role) -> bool {
+        role >= self.up_to
+    }
 }
 
 /// What was asked to change about a member.
@@ -130,6 +138,8 @@ pub enum Outcome {
     LastOwner,
     /// Only an owner decides about owners.
     OwnersOnly,
+    /// Nobody gives a role with rights that they do not hold themselves; an API token has only its scopes.
+    BeyondYours,
     /// Nobody suspends themselves: they could not undo it.
     Yourself,
 }
@@ -160,6 +170,11 @@ pub fn change(
     let owners = member.role == Role::Owner || change == Change::Role(Role::Owner);
     if owners && !authority.over_owners {
         return Ok(Commit::unchanged(Outcome::OwnersOnly));
+    }
+    if let Change::Role(role) = change
+        && !authority.gives(role)
+    {
+        return Ok(Commit::unchanged(Outcome::BeyondYours));
     }
     if change == Change::Suspend && ctx.actor.account() == Some(account) {
         return Ok(Commit::unchanged(Outcome::Yourself));
@@ -192,11 +207,13 @@ fn apply(tx: &mut Tx, member: &Membership, change: Change) -> Result<Option<Reco
         Change::Suspend if member.state == MembershipState::Suspended => return Ok(None),
         Change::Suspend => {
             principals::set_membership_state(tx, organization, account, MembershipState::Suspended)?;
+            crate::provisioning::decided_by_hand(tx, organization, account)?;
             event("member.suspended")
         }
         Change::Restore if member.state == MembershipState::Active => return Ok(None),
         Change::Restore => {
             principals::set_membership_state(tx, organization, account, MembershipState::Active)?;
+            crate::provisioning::decided_by_hand(tx, organization, account)?;
             event("member.restored")
         }
         Change::Remove => {

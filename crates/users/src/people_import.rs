@@ -238,6 +238,12 @@ fn plan<'a>(
                     let text =
                         "only an owner makes owners: ask one to import this file, or choose another role";
                     refused.add(Some(row.line), Some(Column::Role), text.to_owned());
+                } else if let Some(role) = row.role.filter(|role| !order.authority.gives(*role))
+                    && !matches!(act, Act::Keep { .. })
+                {
+                    let text =
+                        format!("this needs all rights of the role `{}`: let a person do it", role.as_str());
+                    refused.add(Some(row.line), Some(Column::Role), text);
                 }
                 steps.push(Step { row, act, groups: Vec::new() });
             }

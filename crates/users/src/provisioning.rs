@@ -9,6 +9,8 @@
 //! - A record gets an account only through an address at a domain that the organization has verified; a login that
 //!   others use, too, is never moved. What cannot be linked is kept as a conflict, which admins see and settle
 //!   (`conflicts`).
+//! - A directory decides nothing about owners: it neither moves their address nor renames, suspends or removes them.
+//! - What an admin decided stays: only whom the directory put out comes back by it.
 //! - Who is deactivated is out with the same transaction: sessions, API tokens, membership. Nothing but the directory or
 //!   an admin brings them back ([`stays_out`]).
 //! - A request is one transaction, however many operations its patch has; each change is in the ledger.
@@ -67,6 +69,8 @@ pub enum Conflict {
     LeftBehind,
     /// One of the provider's staff.
     ProviderStaff,
+    /// An owner of the organization: only owners decide about owners.
+    Owner,
     /// Another record of this organization is this person.
     SamePerson,
     /// The directory asks for another address, but other organizations use the login, too.
@@ -78,12 +82,13 @@ pub enum Conflict {
 }
 
 impl Conflict {
-    pub const ALL: [Conflict; 9] = [
+    pub const ALL: [Conflict; 10] = [
         Self::NoAddress,
         Self::UnverifiedDomain,
         Self::ManagedElsewhere,
         Self::LeftBehind,
         Self::ProviderStaff,
+        Self::Owner,
         Self::SamePerson,
         Self::SharedLogin,
         Self::AddressTaken,
@@ -97,6 +102,7 @@ impl Conflict {
             Self::ManagedElsewhere => "managed_elsewhere",
             Self::LeftBehind => "left_behind",
             Self::ProviderStaff => "provider_staff",
+            Self::Owner => "owner",
             Self::SamePerson => "same_person",
             Self::SharedLogin => "shared_login",
             Self::AddressTaken => "address_taken",
@@ -119,6 +125,9 @@ impl Conflict {
             }
             Self::ManagedElsewhere | Self::ProviderStaff | Self::LeftBehind => {
                 "The account of this address cannot be provisioned. Ask the provider's support."
+            }
+            Self::Owner => {
+                "This person is an owner, about whom no directory decides. Let an owner give them another role first."
             }
             Self::SamePerson => {
                 "Another record here is this person already. Remove one of them at the identity provider."
@@ -187,10 +196,11 @@ pub struct Group {
 }
 
 impl Group {
-    /// What it is called where people read: its name, or, without one, the end of its id.
+    /// What it is called where people read, and the organization's group with it: its name, cleaned as names of people
+    /// are; without one, the end of its id.
     pub fn title(&self) -> String {
-        if !self.name.is_empty() {
-            return self.name.clone();
+        if let Some(name) = crate::names::cleaned(&self.name, groups::NAME_CHARS_MAX) {
+            return name;
         }
         let id = self.id.to_string();
         format!("Group {}", id.rsplit('-').next().unwrap_or(&id))
@@ -248,6 +258,15 @@ pub fn counts(
 /// accounts made on the fly, an invitation) may bring it back.
 pub fn stays_out(tx: &mut ReadTx, organization: OrganizationId, account: AccountId) -> Result<bool, DbError> {
     Ok(tx.scalar::<u64>(&sql::COUNT_OUT, params![organization, account])?.unwrap_or(0) > 0)
+}
+
+/// An admin decided about a membership by hand: no directory undoes that any more.
+pub(crate) fn decided_by_hand(
+    tx: &mut Tx,
+    organization: OrganizationId,
+    account: AccountId,
+) -> Result<(), DbError> {
+    tx.execute(&sql::RETURN, params![organization, account]).map(drop)
 }
 
 /// The directory that fills a group of the organization, if one does: then people do not change it by hand.

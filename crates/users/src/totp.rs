@@ -1,7 +1,8 @@
 //! One-time codes of an authenticator app (TOTP, RFC 6238): SHA-1, 6 digits, steps of 30 s, which is what every app
 //! reads.
 //!
-//! Promises: the secret is sealed in the store and shown only until the first code was typed; a code works once, and
+//! Promises: the secret is sealed in the store and shown only to the session that asked for it, until the first code was
+//! typed; a code works once, and
 //! none older than the newest accepted one works again; the step before and after the current one are taken, for
 //! clocks that differ.
 
@@ -13,6 +14,8 @@ use platform::secrets::{Keyring, Secret};
 use platform::time::Timestamp;
 use platform::{Ctx, params};
 use subtle::ConstantTimeEq;
+
+use crate::sessions::SessionId;
 
 mod sql;
 #[cfg(test)]
@@ -44,6 +47,8 @@ platform::holding! { Holding {
 /// An authenticator app as stored.
 pub struct Totp {
     secret: Secret<Vec<u8>>,
+    /// Who asked for it; sealed behind the secret.
+    session: Vec<u8>,
     pub created_at: Timestamp,
     pub confirmed_at: Option<Timestamp>,
     last_step: i64,
@@ -100,7 +105,13 @@ pub fn find(tx: &mut ReadTx, keyring: &Keyring, account: AccountId) -> Result<Op
     let secret = keyring
         .open(PURPOSE, &account.bytes(), &sealed)
         .map_err(|error| DbError::Check(format!("the secret of an authenticator app: {error}")))?;
-    Ok(Some(Totp { secret, created_at: row.get(1)?, confirmed_at: row.get(2)?, last_step: row.get(3)? }))
+    let (secret, session) = secret
+        .expose()
+        .split_at_checked(SECRET_BYTES)
+        .ok_or_else(|| DbError::Check("the secret of an authenticator app is too short".to_owned()))?;
+    let (secret, session) = (Secret::new(secret.to_vec()), session.to_vec());
+    let (created_at, confirmed_at, last_step) = (row.get(1)?, row.get(2)?, row.get(3)?);
+    Ok(Some(Totp { secret, session, created_at, confirmed_at, last_step }))
 }
 
 /// When an app was confirmed; `None` without one.
@@ -111,9 +122,20 @@ pub fn confirmed_at(tx: &mut ReadTx, account: AccountId) -> Result<Option<Timest
     }
 }
 
-/// Makes a secret to be confirmed; `false` when an app is confirmed already.
-pub fn begin(ctx: &Ctx, tx: &mut Tx, keyring: &Keyring, account: AccountId) -> Result<bool, DbError> {
-    let secret = zeroize::Zeroizing::new(ctx.random_bytes::<SECRET_BYTES>());
+fn session_bytes(session: Option<SessionId>) -> Vec<u8> {
+    session.map_or_else(Vec::new, |session| session.bytes().to_vec())
+}
+
+/// Makes a secret to be confirmed, for `session` to see; `false` when an app is confirmed already.
+pub fn begin(
+    ctx: &Ctx,
+    tx: &mut Tx,
+    keyring: &Keyring,
+    account: AccountId,
+    session: Option<SessionId>,
+) -> Result<bool, DbError> {
+    let random = zeroize::Zeroizing::new(ctx.random_bytes::<SECRET_BYTES>());
+    let secret = zeroize::Zeroizing::new([random.as_slice(), &session_bytes(session)].concat());
     let sealed = keyring
         .seal(PURPOSE, &account.bytes(), secret.as_slice(), ctx.random())
         .map_err(|error| DbError::Check(error.to_string()))?;
@@ -121,9 +143,10 @@ pub fn begin(ctx: &Ctx, tx: &mut Tx, keyring: &Keyring, account: AccountId) -> R
 }
 
 impl Totp {
-    /// What the app needs; only while it is not confirmed.
-    pub fn enrolment(&self, issuer: &str, email: &str) -> Option<Enrolment> {
-        if self.confirmed_at.is_some() {
+    /// What the app needs; only while it is not confirmed, and only for the session that began: another one could
+    /// belong to whoever must not have this factor.
+    pub fn enrolment(&self, session: Option<SessionId>, issuer: &str, email: &str) -> Option<Enrolment> {
+        if self.confirmed_at.is_some() || self.session != session_bytes(session) {
             return None;
         }
         let secret = base32(self.secret.expose());

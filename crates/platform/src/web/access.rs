@@ -152,6 +152,24 @@ impl Access {
         let Some(here) = &self.organization else { return false };
         may(here.role, self.principal.as_ref(), &here.organization, permission)
     }
+
+    /// The highest role whose rights here the caller holds all: nobody gives another more than that, an API token
+    /// neither.
+    pub fn holds_role(&self) -> Role {
+        let provider = self
+            .organization
+            .as_ref()
+            .is_some_and(|here| here.organization.kind == OrganizationKind::Provider);
+        let holds = |role: &Role| {
+            let given = Permission::ALL.iter().copied().filter(|one| role.may(*one));
+            given.filter(|one| provider || !of_provider(*one)).all(|one| self.may(one))
+        };
+        Role::ALL.into_iter().find(holds).unwrap_or(Role::Member)
+    }
+}
+
+fn of_provider(permission: Permission) -> bool {
+    matches!(permission, Permission::ProviderRead | Permission::ProviderManage)
 }
 
 pub(super) fn may(
@@ -160,8 +178,7 @@ pub(super) fn may(
     organization: &Organization,
     permission: Permission,
 ) -> bool {
-    let of_provider = matches!(permission, Permission::ProviderRead | Permission::ProviderManage);
-    if of_provider && organization.kind != OrganizationKind::Provider {
+    if of_provider(permission) && organization.kind != OrganizationKind::Provider {
         return false;
     }
     match principal.map(|principal| &principal.credential) {

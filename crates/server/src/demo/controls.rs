@@ -37,14 +37,14 @@ impl Teller<'_> {
         let ctx = self.ctx_of(account.id, 0);
         let (at, app, who) = (ctx.clone(), self.app.clone(), account.clone());
         let confirmed = self.app.db().write(&ctx, move |tx| {
-            if !totp::begin(&at, tx, app.keyring(), who.id)? {
+            if !totp::begin(&at, tx, app.keyring(), who.id, None)? {
                 return Ok(Commit::unchanged(false));
             }
             let provider =
                 principals::provider(tx)?.ok_or_else(|| DbError::Check("no provider".to_owned()))?;
             let begun = tx.record(Event::new(provider.id, "factor.totp_begun").target("account", who.id));
             let app_of_them = totp::find(tx, app.keyring(), who.id)?;
-            let shown = app_of_them.and_then(|totp| totp.enrolment("Northwind Cloud", &who.email));
+            let shown = app_of_them.and_then(|totp| totp.enrolment(None, "Northwind Cloud", &who.email));
             let secret = shown.and_then(|shown| base32(&shown.secret)).unwrap_or_default();
             let typed = totp::code(&secret, at.now.micros().div_euclid(30_000_000));
             let done = factors::confirm_totp(&app, &at, tx, &who, None, &typed)?;

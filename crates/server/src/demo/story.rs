@@ -20,6 +20,7 @@ use users::domains::{self, Adding, DomainId};
 use users::invitations::{self, Inviter, NewInvitation};
 use users::names::Name;
 use users::organizations::{self, Founding};
+use users::people::Authority;
 use users::policies::{self, Decided, Rules};
 use users::set_up::{self, NewProvider};
 use users::{groups, login};
@@ -255,8 +256,11 @@ impl Teller<'_> {
     async fn invite(&self, company: &Company, email: &str) -> Result<(), DemoError> {
         let ctx = self.ctx_of(company.owner.id, 0);
         let (at, id, app) = (ctx.clone(), company.id, self.app.clone());
-        let inviter =
-            Inviter { account: Some(company.owner.id), name: company.owner.name.clone(), over_owners: true };
+        let inviter = Inviter {
+            account: Some(company.owner.id),
+            name: company.owner.name.clone(),
+            authority: Authority::OPERATOR,
+        };
         let new = NewInvitation {
             email: EmailAddress::parse(email).map_err(broken)?,
             role: Role::Member,

@@ -150,6 +150,7 @@ async fn change_password(
         PasswordChange::WrongCurrent => {
             Err(Problem::forbidden("the current password").field("/current", "not your current password"))
         }
+        PasswordChange::NeedsFactor => Err(Problem::step_up()),
         PasswordChange::Throttled { wait } => Err(Problem::too_many(wait.as_secs())),
         PasswordChange::Refused(refusals) => Err(refusals
             .iter()

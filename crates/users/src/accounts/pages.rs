@@ -276,6 +276,7 @@ async fn change_password(
             let message = "Your password was changed. All other devices were signed out.";
             return browser::see_other_with("/account/password", Tone::Good, message);
         }
+        PasswordChange::NeedsFactor => return Err(Problem::step_up()),
         PasswordChange::WrongCurrent => errors.add("current", "this is not your current password"),
         PasswordChange::Refused(refusals) => add_refusals(&mut errors, &refusals),
         PasswordChange::Throttled { wait } => {

@@ -17,7 +17,7 @@ use super::{Level, Reset, Which};
 use crate::accounts::api::Address;
 use crate::passkeys;
 use crate::passkeys::api::{day, not_removed};
-use crate::people::Authority;
+use crate::people::api::authority;
 use crate::sessions;
 use crate::sessions::api::current;
 use crate::totp::{self, Enrolment};
@@ -199,9 +199,9 @@ pub(crate) async fn on_own<T: Send + 'static>(
 
 /// Begins with an authenticator app.
 pub(crate) async fn begin_for(app: &App, access: &Access) -> Result<(), Problem> {
-    let keyring = app.keyring().clone();
+    let (keyring, session) = (app.keyring().clone(), current(access));
     let begun = on_own(app, access, move |ctx, tx, person| {
-        if !totp::begin(ctx, tx, &keyring, person.id)? {
+        if !totp::begin(ctx, tx, &keyring, person.id, session)? {
             return Ok(Commit::unchanged(false));
         }
         let provider = sessions::provider_id(tx)?;
@@ -220,7 +220,7 @@ pub(crate) async fn enrolment(app: &App, access: &Access) -> Result<Option<Enrol
     let (account, keyring) = (access.account()?, app.keyring().clone());
     let found = app.db().read(move |tx| totp::find(tx, &keyring, account)).await?;
     let (issuer, email) = (app.provider_name(), &access.principal()?.email);
-    Ok(found.and_then(|found| found.enrolment(&issuer, email)))
+    Ok(found.and_then(|found| found.enrolment(current(access), &issuer, email)))
 }
 
 #[derive(Serialize, utoipa::ToSchema)]
@@ -369,7 +369,7 @@ fn outcome(reset: Reset) -> Result<(), Problem> {
 
 pub(crate) async fn reset_for(app: &App, access: &Access, account: AccountId) -> Result<(), Problem> {
     let organization = access.organization_id()?;
-    let authority = Authority { over_owners: access.may(Permission::OrganizationManage) };
+    let authority = authority(&access);
     let (inner, ctx) = (app.clone(), access.ctx.clone());
     let written = app
         .db()

@@ -290,3 +290,35 @@ async fn a_restricted_session_does_nothing_but_enrol() {
     )
     .await;
 }
+
+/// Security: a session from before the first factor knows the password, perhaps, and not what was added since.
+#[tokio::test]
+async fn a_session_that_proved_less_neither_changes_the_password_nor_sees_the_secret() {
+    both_with(
+        async |kit| {
+            kit.organization("northwind").await;
+            let mut mara = sign_up(kit, MARA).await;
+            let mut before = kit.nobody();
+            try_password(&mut before, MARA, PASSWORD).await.expect(303);
+            before.get("/account").await.expect(200);
+            let begun = mara.post("/api/v1/account/totp", json!({})).await.expect(201).json();
+            let secret = begun["secret"].as_str().unwrap();
+            let shows = |page: &testkit::Answer| page.text().replace(' ', "").contains(secret);
+            assert!(shows(&mara.get("/account/factors/totp").await.expect(200)));
+            let other = before.get("/account/factors/totp").await.expect(303);
+            assert!(!shows(&other), "another session may be somebody else's");
+            let body = json!({ "code": app_shows(secret, kit.now()) });
+            mara.post("/api/v1/account/totp/confirmation", body).await.expect(200);
+            let change = json!({ "current": PASSWORD, "password": "sixth-Zebra-82-cloud-xq" });
+            let refused = before.put("/api/v1/account/password", change.clone()).await.expect(403).json();
+            assert_eq!(refused["type"], "/problems/step-up-required");
+            let form = [("current", PASSWORD), ("password", "sixth-Zebra-82-cloud-xq")];
+            before.submit("/account/password", &form).await;
+            mara.get("/api/v1/account").await.expect(200);
+            mara.put("/api/v1/account/password", change).await.expect(204);
+            before.get("/api/v1/account").await.expect(401);
+        },
+        real_sign_in,
+    )
+    .await;
+}

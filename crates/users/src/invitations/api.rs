@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::{Accepted, Invitation, InvitationId, Invited, Inviter, NewInvitation, State};
 use crate::accounts::email::EmailAddress;
 use crate::organizations::api::OrganizationView;
+use crate::people::api::{authority, beyond_yours};
 use crate::tokens::LinkToken;
 
 const READ: Openness = Openness::Organization(Permission::PeopleRead);
@@ -180,7 +181,7 @@ async fn show(
 pub(super) fn inviter(access: &Access) -> Result<Inviter, Problem> {
     let principal = access.principal()?;
     let name = if principal.name.is_empty() { principal.email.clone() } else { principal.name.clone() };
-    Ok(Inviter { account: principal.account, name, over_owners: access.may(Permission::OrganizationManage) })
+    Ok(Inviter { account: principal.account, name, authority: authority(access) })
 }
 
 /// The invitation, or why there is none.
@@ -194,6 +195,7 @@ pub(super) fn invited(outcome: Invited) -> Result<Invitation, Problem> {
         Invited::OwnersOnly => {
             Err(Problem::forbidden("organization.manage").detail("only owners invite owners"))
         }
+        Invited::BeyondYours => Err(beyond_yours()),
         Invited::NoSuchGroup => {
             Err(Problem::invalid("a group is not one of this organization").field("groups", "not known"))
         }

@@ -30,7 +30,7 @@ platform::statements! {
         "select min(created_at), count(*) from invitations
          where organization_id = $1 and state = 'pending' and expires_at > $2";
     pub(super) RENEW: Tenant =
-        "update invitations set token_hash = $3, sent_at = $4, expires_at = $5
+        "update invitations set token_hash = $3, sent_at = $4, expires_at = $5, invited_by = $6
          where organization_id = $1 and id = $2 and state = 'pending'";
     pub(super) DECIDE: Tenant =
         "update invitations set state = $3, decided_at = $4

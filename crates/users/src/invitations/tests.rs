@@ -322,3 +322,83 @@ async fn the_cell_turns_when_an_invitation_waits_too_long() {
     )
     .await;
 }
+
+/// Security: who lost the right to invite leaves no way in behind.
+#[tokio::test]
+async fn an_invitation_does_not_outlive_the_right_of_its_inviter() {
+    testkit::both(
+        async |kit| {
+            let mut owner = kit.owner_of("harbor").await;
+            let adm = kit.member("harbor", "adm@else.example", Role::Admin).await;
+            let person = format!("/api/v1/organizations/harbor/people/{adm}");
+            let mut admin = kit.browser_of(adm).await;
+            let id = invite(&mut admin, "backdoor@else.example", "admin").await;
+            let link = link_to(kit, "backdoor@else.example").await;
+            let mut backdoor = kit.browser_of(kit.account("backdoor@else.example").await).await;
+            for (lost, back) in [
+                (json!({"state": "suspended"}), json!({"state": "active"})),
+                (json!({"role": "auditor"}), json!({"role": "admin"})),
+            ] {
+                owner.patch(&person, lost).await.expect(200);
+                accept(&mut backdoor, &link).await.expect(404);
+                backdoor.get(&link).await.expect(404);
+                owner.patch(&person, back).await.expect(200);
+            }
+            backdoor.get(&link).await.expect(200);
+            owner.delete(&person).await.expect(204);
+            accept(&mut backdoor, &link).await.expect(404);
+            backdoor.get("/api/v1/organizations/harbor").await.expect(404);
+            // Somebody who may takes it over by sending it again.
+            kit.advance(MINUTE);
+            let again = owner.post(&format!("{LIST}/{id}/resend"), json!({})).await.expect(200).json();
+            assert_ne!(again["invited_by"], json!(adm.to_string()));
+            let link = link_to(kit, "backdoor@else.example").await;
+            accept(&mut backdoor, &link).await.expect(200);
+        },
+        AREAS,
+    )
+    .await;
+}
+
+/// Security: who finds an API token of the one scope does not become an admin by it.
+#[tokio::test]
+async fn an_api_token_gives_only_roles_whose_rights_it_holds() {
+    use platform::access::Permission;
+    testkit::both(
+        async |kit| {
+            let harbor = kit.organization("harbor").await;
+            let ann = kit.member("harbor", "ann@else.example", Role::Member).await;
+            let person = format!("/api/v1/organizations/harbor/people/{ann}");
+            let mut owner = kit.owner_of("harbor").await;
+            let id = invite(&mut owner, "waits@else.example", "admin").await;
+            kit.advance(MINUTE);
+            let mut token = kit.token_of(harbor, "people.manage,people.read");
+            for role in ["auditor", "admin", "owner"] {
+                let body = json!({"email": format!("{role}@else.example"), "role": role});
+                token.post(LIST, body).await.expect(403);
+                token.patch(&person, json!({"role": role})).await.expect(403);
+                let csv = format!("email,name,role\n{role}@else.example,X,{role}\n");
+                let imported =
+                    token.post("/api/v1/organizations/harbor/people/imports", json!({"csv": csv})).await;
+                assert!(imported.status.is_client_error(), "{}", imported.text());
+            }
+            token.post(&format!("{LIST}/{id}/resend"), json!({})).await.expect(403);
+            assert_eq!(owner.get(&person).await.expect(200).json()["role"], "member");
+            invite(&mut token, "plain@else.example", "member").await;
+            // One with all rights of the role may, and one with those of readers makes readers.
+            let scopes = |role: Role| {
+                let all = Permission::ALL.iter().filter(|one| role.may(**one)).map(|one| one.as_str());
+                all.collect::<Vec<_>>().join(",")
+            };
+            let readers = format!("people.manage,{}", scopes(Role::Auditor));
+            let mut reader = kit.token_of(harbor, &readers);
+            reader.patch(&person, json!({"role": "auditor"})).await.expect(200);
+            reader.patch(&person, json!({"role": "admin"})).await.expect(403);
+            let mut all = kit.token_of(harbor, &scopes(Role::Admin));
+            all.patch(&person, json!({"role": "admin"})).await.expect(200);
+            all.patch(&person, json!({"role": "owner"})).await.expect(403);
+        },
+        AREAS,
+    )
+    .await;
+}

@@ -211,9 +211,16 @@ async fn show(
     Ok(Json(PersonDetailView::from(found)).into_response())
 }
 
-/// What the caller may decide about owners.
+/// What the caller may decide about roles.
 pub(crate) fn authority(access: &Access) -> Authority {
-    Authority { over_owners: access.may(Permission::OrganizationManage) }
+    Authority { over_owners: access.may(Permission::OrganizationManage), up_to: access.holds_role() }
+}
+
+/// 403 to who would give a role with more rights than their own.
+pub(crate) fn beyond_yours() -> Problem {
+    Problem::forbidden("all rights of the role")
+        .detail("nobody gives a role with rights that they do not hold; an API token holds its scopes alone")
+        .cure("let a person do it, or use an API token with all rights of that role")
 }
 
 /// Says why a change of a membership was refused.
@@ -226,6 +233,7 @@ pub(super) fn refusal(outcome: Outcome) -> Result<(), Problem> {
         }
         Outcome::OwnersOnly => Err(Problem::forbidden("organization.manage")
             .detail("only owners decide who is an owner, and about owners")),
+        Outcome::BeyondYours => Err(beyond_yours()),
         Outcome::Yourself => Err(Problem::conflict("you cannot suspend yourself")
             .cure("ask another admin, or leave the organization")),
     }

@@ -38,7 +38,8 @@ pub fn list(
     let people = tx.list(&sql::USER_CONFLICTS, params, read_person)?;
     let groups = tx.list(&sql::GROUP_CONFLICTS, params, read_group)?;
     let person = |person: Person| {
-        Some(Open { id: person.id, kind: "user", name: person.user_name, conflict: person.conflict? })
+        let name = crate::names::visible(&person.user_name);
+        Some(Open { id: person.id, kind: "user", name, conflict: person.conflict? })
     };
     let group = |group: Group| {
         Some(Open { id: group.id, kind: "group", name: group.title(), conflict: group.conflict? })
@@ -108,13 +109,14 @@ pub(crate) fn retry_person(
         return Ok(None);
     };
     let resource = Resource::stored(&scim::USER, person.attributes.clone());
-    let (address, name) = (linking::address(&resource), resource.person_name());
+    let address = linking::address(&resource);
+    let name = people::name_of(&resource, address.as_ref());
     let linking = Linking { app, ctx, scope, name: &name, active: person.active };
     let (account, conflict) = match person.account {
         None => match linking.link(tx, address.as_ref())? {
             Link::Done { account, .. } => (Some(account), None),
             Link::Held(conflict) => (None, Some(conflict)),
-            Link::LastOwner => (None, person.conflict),
+            Link::Owner => (None, person.conflict),
         },
         Some(account) => {
             let conflict = match principals::account(tx, account)? {

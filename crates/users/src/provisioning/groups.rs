@@ -19,7 +19,7 @@ use super::{
     Conflict, Group, RecordId, Ruling, Scope, check_version, not_found, refused, ruled, sql, uniqueness,
 };
 
-const NAME_CHARS_MAX: usize = 256;
+pub(crate) const NAME_CHARS_MAX: usize = 256;
 
 /// A record of a group, and how many of the members asked for are unknown here.
 #[derive(Debug, Clone)]
@@ -374,10 +374,10 @@ fn rename(
         // The members keep what the group gives them; only its name waits.
         Some(_) if taken => record.conflict = Some(Conflict::NameTaken),
         Some(group) => {
-            rename_group(tx, scope, group, &record.name)?;
+            rename_group(tx, scope, group, &record.title())?;
             record.conflict = None;
             let renamed = Event::new(scope.organization, "group.updated").target("group", group);
-            let _recorded = tx.record(renamed.with("from", &before.name).with("name", &record.name));
+            let _recorded = tx.record(renamed.with("from", before.title()).with("name", record.title()));
         }
     }
     Ok(None)

@@ -33,8 +33,8 @@ pub(crate) enum Link {
         made: bool,
     },
     Held(Conflict),
-    /// The record is of somebody without whom the organization has no owner, and says that they are out.
-    LastOwner,
+    /// The record is of an owner, and says that they are out.
+    Owner,
 }
 
 pub(crate) struct Linking<'a> {
@@ -90,6 +90,9 @@ impl Linking<'_> {
             created_at: self.ctx.now,
         };
         principals::insert_membership(tx, &member)?;
+        if !self.active {
+            tx.execute(&sql::DEPART, params![self.scope.organization, account.id, self.ctx.now])?;
+        }
         let _recorded = tx.record(people::added(&member).with("directory", self.scope.directory));
         Ok(())
     }
@@ -110,6 +113,13 @@ impl Linking<'_> {
         if tx.first(&sql::USER_OF_ACCOUNT, params![organization, account.id])?.is_some() {
             return Ok(Link::Held(Conflict::SamePerson));
         }
+        if is_owner(tx, organization, account.id)? {
+            return Ok(match (self.active, account.state) {
+                (false, _) => Link::Owner,
+                (true, AccountState::Active) => Link::Done { account: account.id, made: false },
+                (true, _) => Link::Held(Conflict::Owner),
+            });
+        }
         if account.state == AccountState::Unverified {
             self.bring_to_life(tx, account)?;
         }
@@ -120,14 +130,12 @@ impl Linking<'_> {
             self.join(tx, account)?;
             self.tell(tx, account)?;
         }
+        // A member who is suspended although no record was theirs was suspended by an admin, and stays so.
         if returned && self.active {
-            restore(tx, organization, account)?;
+            restore_account(tx, organization, account)?;
         }
         // Somebody who was here before the directory came is put out when the directory says so.
         if !self.active && !made {
-            if is_last_owner(tx, organization, account.id)? {
-                return Ok(Link::LastOwner);
-            }
             put_out(self.ctx, tx, organization, account.id)?;
         }
         Ok(Link::Done { account: account.id, made })
@@ -171,6 +179,9 @@ impl Linking<'_> {
             return Ok(None);
         }
         let organization = self.scope.organization;
+        if is_owner(tx, organization, account.id)? {
+            return Ok(Some(Conflict::Owner));
+        }
         if !domains::may_claim(tx, organization, wanted.domain())? {
             return Ok(Some(Conflict::UnverifiedDomain));
         }
@@ -186,20 +197,41 @@ impl Linking<'_> {
         links::revoke(tx, links::Purpose::Recovery, &account.email, self.ctx.now)?;
         let event = Event::new(organization, "account.address_changed").target("account", account.id);
         let _recorded = tx.record(event.personal("from", &account.email).personal("email", wanted.key()));
+        self.tell_moved(tx, account, wanted)?;
         Ok(None)
+    }
+
+    /// Goes to the old address: whoever reads that one is whom a wrong move would lock out.
+    fn tell_moved(&self, tx: &mut Tx, account: &Account, wanted: &EmailAddress) -> Result<(), DbError> {
+        let organization = principals::organization(tx, self.scope.organization)?;
+        let manager = organization.map(|found| found.name).unwrap_or_default();
+        let text = format!(
+            "{manager} manages your account at {provider}, and its directory has changed your address from {from} to \
+             {to}.\n\nFrom now on you sign in with the new address; mail about your account goes there.\n\n\
+             If you did not expect this, tell an admin of {manager} at once.\n",
+            provider = self.app.provider_name(),
+            from = account.email,
+            to = wanted.key(),
+        );
+        let message = Message::text(&account.email, "The address of your account was changed", &text);
+        mail::enqueue(self.app.keyring(), self.ctx, tx, Some(self.scope.organization), &message)
     }
 }
 
-/// Ends a person's access; an account that the organization manages cannot sign in anywhere any more.
+/// Ends a person's access, and notes whose membership was ended here; an account that the organization manages cannot sign in anywhere any more.
 pub(crate) fn put_out(
     ctx: &Ctx,
     tx: &mut Tx,
     organization: OrganizationId,
     account: AccountId,
 ) -> Result<(), DbError> {
-    principals::set_membership_state(tx, organization, account, MembershipState::Suspended)?;
-    let suspended = Event::new(organization, "member.suspended").target("account", account);
-    let _recorded = tx.record(suspended.with("by", "directory"));
+    let member = principals::membership(tx, organization, account)?;
+    if member.is_some_and(|member| member.state == MembershipState::Active) {
+        principals::set_membership_state(tx, organization, account, MembershipState::Suspended)?;
+        tx.execute(&sql::DEPART, params![organization, account, ctx.now])?;
+        let suspended = Event::new(organization, "member.suspended").target("account", account);
+        let _recorded = tx.record(suspended.with("by", "directory"));
+    }
     let managed =
         principals::account(tx, account)?.is_some_and(|found| found.managed_by == Some(organization));
     if managed {
@@ -208,27 +240,31 @@ pub(crate) fn put_out(
     super::end_access(ctx, tx, organization, account, managed)
 }
 
-/// The other way: what the directory put out comes back.
+/// The other way: what the directory put out comes back. Somebody whom an admin suspended stays suspended.
 pub(crate) fn restore(tx: &mut Tx, organization: OrganizationId, account: &Account) -> Result<(), DbError> {
-    principals::set_membership_state(tx, organization, account.id, MembershipState::Active)?;
-    let restored = Event::new(organization, "member.restored").target("account", account.id);
-    let _recorded = tx.record(restored.with("by", "directory"));
+    let put_out = tx.execute(&sql::RETURN, params![organization, account.id])? > 0;
+    if put_out && principals::set_membership_state(tx, organization, account.id, MembershipState::Active)? {
+        let restored = Event::new(organization, "member.restored").target("account", account.id);
+        let _recorded = tx.record(restored.with("by", "directory"));
+    }
+    restore_account(tx, organization, account)
+}
+
+/// Only a directory suspends accounts; admins suspend memberships.
+fn restore_account(tx: &mut Tx, organization: OrganizationId, account: &Account) -> Result<(), DbError> {
     if account.managed_by == Some(organization) && account.state == AccountState::Suspended {
         principals::set_account_state(tx, account.id, AccountState::Active)?;
     }
     Ok(())
 }
 
-/// Whether the organization would be left without an active owner if this person went.
-pub(crate) fn is_last_owner(
+/// Whether this person is an owner. Locks the organization: nobody becomes one until the transaction ends.
+pub(crate) fn is_owner(
     tx: &mut Tx,
     organization: OrganizationId,
     account: AccountId,
 ) -> Result<bool, DbError> {
-    let Some(member) = principals::membership(tx, organization, account)? else { return Ok(false) };
-    if member.role != Role::Owner || member.state != MembershipState::Active {
-        return Ok(false);
-    }
     crate::organizations::lock(tx, organization)?;
-    Ok(principals::count_owners(tx, organization)? <= 1)
+    let member = principals::membership(tx, organization, account)?;
+    Ok(member.is_some_and(|member| member.role == Role::Owner))
 }

@@ -3,7 +3,7 @@
 use platform::db::{Commit, DbError, Recorded, Tx};
 use platform::events::Event;
 use platform::params;
-use platform::principals::{self, AccountState};
+use platform::principals::{self, AccountState, MembershipState};
 use platform::{App, Ctx};
 use scim::Resource;
 use scim::patch::Patch;
@@ -15,6 +15,7 @@ use super::{
     uniqueness,
 };
 use crate::accounts::email::EmailAddress;
+use crate::names;
 
 /// Longest user name and external id: they stand in indexes.
 const KEY_BYTES_MAX: usize = 1024;
@@ -32,10 +33,13 @@ fn json(attributes: &Map<String, Value>) -> Result<String, DbError> {
     serde_json::to_string(attributes).map_err(|error| DbError::Check(error.to_string()))
 }
 
-/// What a record would be called in a list of people: at most 100 characters.
-fn name_of(resource: &Resource) -> String {
-    let name: String = resource.person_name().chars().filter(|c| !c.is_control()).take(100).collect();
-    name.trim().to_owned()
+/// What the person is called in lists and mails: a name like any other. The record keeps what the directory says.
+pub(crate) fn name_of(resource: &Resource, address: Option<&EmailAddress>) -> String {
+    let cleaned = |text: &str| names::cleaned(text, names::CHARS_MAX);
+    cleaned(&resource.person_name())
+        .or_else(|| cleaned(resource.user_name()))
+        .or_else(|| address.map(|address| address.key().to_owned()))
+        .unwrap_or_default()
 }
 
 /// Makes the record of a person, and their account where that may be.
@@ -50,12 +54,12 @@ pub(crate) fn create(
         return Ok(refused(error));
     }
     let (address, active) = (linking::address(resource), resource.active());
-    let name = name_of(resource);
+    let name = name_of(resource, address.as_ref());
     let linking = Linking { app, ctx, scope, name: &name, active };
     let (account, made, conflict) = match linking.link(tx, address.as_ref())? {
         Link::Done { account, made } => (Some(account), made, None),
         Link::Held(conflict) => (None, false, Some(conflict)),
-        Link::LastOwner => return Ok(refused(last_owner())),
+        Link::Owner => return Ok(refused(owner())),
     };
     let person = Person {
         id: ctx.id(),
@@ -107,11 +111,12 @@ fn event(scope: &Scope, action: &'static str, person: &Person) -> Event {
     }
 }
 
-fn last_owner() -> scim::Error {
+fn owner() -> scim::Error {
     scim::Error::new(
         409,
         None,
-        "this person is the organization's last owner: make somebody else an owner first",
+        "this person is an owner of the organization, about whom no directory decides: let an owner give them another \
+         role first",
     )
 }
 
@@ -151,21 +156,14 @@ pub(crate) fn change(
     }
     // Not said is not changed: who is out stays out.
     let active = resource.attributes().get("active").and_then(Value::as_bool).unwrap_or(before.active);
-    if before.active
-        && !active
-        && let Some(account) = before.account
-        && linking::is_last_owner(tx, scope.organization, account)?
-    {
-        return Ok(refused(last_owner()));
-    }
     let Some(recorded) = write(app, ctx, tx, scope, &before, &resource, active)? else {
-        return Ok(refused(last_owner()));
+        return Ok(refused(owner()));
     };
     let Some(after) = super::person(tx, scope, id)? else { return Ok(refused(not_found("user"))) };
     Ok(Commit::changed(Ok(after), recorded))
 }
 
-/// Writes the record and what follows from it; `None` where that would take the last owner away.
+/// Writes the record and what follows from it; `None` where that would put an owner out.
 fn write(
     app: &App,
     ctx: &Ctx,
@@ -175,7 +173,8 @@ fn write(
     resource: &Resource,
     active: bool,
 ) -> Result<Option<Recorded>, DbError> {
-    let (address, name) = (linking::address(resource), name_of(resource));
+    let address = linking::address(resource);
+    let name = name_of(resource, address.as_ref());
     let linking = Linking { app, ctx, scope, name: &name, active };
     let Some((account, conflict)) = relink(&linking, tx, before, address.as_ref())? else { return Ok(None) };
     let row = params![
@@ -226,14 +225,20 @@ fn relink(
         return Ok(match linking.link(tx, address)? {
             Link::Done { account, .. } => Some((Some(account), None)),
             Link::Held(conflict) => Some((None, Some(conflict))),
-            Link::LastOwner => None,
+            Link::Owner => None,
         });
     };
     let Some(found) = principals::account(tx, account)? else {
         return Ok(Some((Some(account), before.conflict)));
     };
+    let owner = linking::is_owner(tx, linking.scope.organization, account)?;
+    if owner && before.active && !linking.active {
+        return Ok(None);
+    }
     let conflict = if moved { linking.move_login(tx, &found, address)? } else { before.conflict };
-    follow(linking, tx, before, &found)?;
+    if !owner {
+        follow(linking, tx, before, &found)?;
+    }
     Ok(Some((Some(account), conflict)))
 }
 
@@ -287,7 +292,8 @@ fn changed_attributes(before: &Map<String, Value>, after: &Map<String, Value>) -
     names.join(" ")
 }
 
-/// Takes a person out of the directory. Their membership ends; the account of somebody who is nowhere else is
+/// Takes a person out of the directory. Their membership ends, unless an admin suspended it: that outlives the record,
+/// or making it anew would undo the suspension. The account of somebody who is nowhere else is
 /// deactivated; nobody is deleted.
 pub(crate) fn delete(
     ctx: &Ctx,
@@ -303,15 +309,19 @@ pub(crate) fn delete(
     let organization = scope.organization;
     let mut event = event(scope, "directory_user.deleted", &person);
     if let Some(account) = person.account {
-        if linking::is_last_owner(tx, organization, account)? {
-            return Ok(refused(last_owner()));
+        if linking::is_owner(tx, organization, account)? {
+            return Ok(refused(owner()));
         }
         let shared = principals::count_memberships_of(tx, account)? > 1;
         let managed =
             principals::account(tx, account)?.is_some_and(|found| found.managed_by == Some(organization));
-        principals::delete_membership(tx, organization, account)?;
-        let removed = Event::new(organization, "member.removed").target("account", account);
-        let _recorded = tx.record(removed.with("by", "directory"));
+        let by_directory = tx.execute(&sql::RETURN, params![organization, account])? > 0;
+        let member = principals::membership(tx, organization, account)?;
+        if by_directory || member.is_some_and(|member| member.state == MembershipState::Active) {
+            principals::delete_membership(tx, organization, account)?;
+            let removed = Event::new(organization, "member.removed").target("account", account);
+            let _recorded = tx.record(removed.with("by", "directory"));
+        }
         let deactivated = managed && !shared;
         if deactivated {
             principals::set_account_state(tx, account, AccountState::Suspended)?;

@@ -8,6 +8,7 @@ use testkit::{Client, Kit, KitOptions};
 
 use crate::domains::tests::{Scene, add, check, script, scripted, value};
 
+mod limits;
 mod protocol;
 mod security;
 mod sync;

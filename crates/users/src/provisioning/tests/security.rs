@@ -366,7 +366,7 @@ async fn a_page_is_capped_and_odd_numbers_are_read_as_the_standard_says() {
 }
 
 #[tokio::test]
-async fn staff_and_the_last_owner_are_out_of_a_directorys_reach() {
+async fn staff_and_owners_are_out_of_a_directorys_reach() {
     on_both(async |kit| {
         verify(kit, "harbor", "harbor.example").await;
         let mut idp = Idp::of(kit, "harbor").await;
@@ -378,7 +378,7 @@ async fn staff_and_the_last_owner_are_out_of_a_directorys_reach() {
             AccountState::Active,
             "the provider's staff cannot be provisioned by a customer"
         );
-        // `owner@harbor.example` is the only owner.
+        // An owner who had an account before is linked, and nothing else.
         let record = idp.user("owner@harbor.example", json!({})).await;
         idp.set_active(&record, false).await.expect(409);
         idp.delete("Users", &record).await.expect(409);
