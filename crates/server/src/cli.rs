@@ -100,6 +100,8 @@ impl From<crate::start::StartError> for CliError {
 }
 
 pub fn main() -> ExitCode {
+    // What it writes is about people: the data folder, the database, exports are their owner's alone.
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     let cli = Cli::parse();
     let result = match cli.command {
         Command::Serve(serve) => serve.run(),

@@ -1,13 +1,14 @@
 //! Puts the program together: configuration, store, keys, services, areas.
 
-use std::path::Path;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use platform::App;
 use platform::app::{AppBuilder, AppParts};
 use platform::config::Config;
 use platform::ctx::Random;
-use platform::db::{Db, SecondWall};
+use platform::db::{DatabaseUrl, Db, SecondWall};
 use platform::time::Clock;
 use platform::web::Authenticate;
 use platform::{installation, mail, outbound, secrets};
@@ -65,6 +66,9 @@ pub async fn build_with(
 ) -> Result<App, StartError> {
     make_folder(&config.data_dir)?;
     let db = Db::open(&config.database).await?;
+    if let DatabaseUrl::Sqlite(path) = &config.database {
+        close_to_others(path)?;
+    }
     warn_of_the_wall(&db);
     if !options.beside_server {
         installation::announce(&db, &config.public_url).await?;
@@ -126,6 +130,23 @@ fn make_folder(path: &Path) -> Result<(), StartError> {
         path: path.display().to_string(),
         reason: format!("{error}; choose another with `--data DIR`"),
     })
+}
+
+/// A database that an earlier version made for everybody to read.
+fn close_to_others(database: &Path) -> Result<(), StartError> {
+    for end in ["", "-wal", "-shm"] {
+        let path = PathBuf::from(format!("{}{end}", database.display()));
+        let Ok(found) = std::fs::metadata(&path) else { continue };
+        if found.permissions().mode() & 0o077 == 0 {
+            continue;
+        }
+        let private = std::fs::Permissions::from_mode(0o600);
+        std::fs::set_permissions(&path, private).map_err(|error| StartError::File {
+            path: path.display().to_string(),
+            reason: format!("others can read it, and its mode cannot be changed: {error}"),
+        })?;
+    }
+    Ok(())
 }
 
 fn pool_settings(config: &Config) -> PoolSettings {

@@ -21,6 +21,8 @@ pub struct Client {
     pub ip: IpAddr,
     /// Sent with every request.
     pub headers: Vec<(String, String)>,
+    /// The same, for values that are no text.
+    raw_headers: Vec<(axum::http::HeaderName, axum::http::HeaderValue)>,
     csrf: Option<String>,
 }
 
@@ -67,6 +69,7 @@ impl Client {
             token: None,
             ip: IpAddr::from([203, 0, 113, 7]),
             headers: Vec::new(),
+            raw_headers: Vec::new(),
             csrf: None,
         }
     }
@@ -80,6 +83,15 @@ impl Client {
     #[must_use]
     pub fn with_header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// A value that is no text, as a socket would bring it.
+    #[must_use]
+    pub fn with_header_bytes(mut self, name: &str, value: &[u8]) -> Self {
+        let name = name.parse().expect("a name of a header");
+        let value = axum::http::HeaderValue::from_bytes(value).expect("no line ends");
+        self.raw_headers.push((name, value));
         self
     }
 
@@ -187,6 +199,9 @@ impl Client {
         }
         // Replaces what stands there, each name with all the lines it was given.
         request.headers_mut().extend(own);
+        for (name, value) in &self.raw_headers {
+            request.headers_mut().append(name, value.clone());
+        }
         request.extensions_mut().insert(platform::web::guard::Peer(SocketAddr::new(self.ip, 40_000)));
         let response = self.router.clone().oneshot(request).await.expect("the router answers");
         let (parts, body) = response.into_parts();

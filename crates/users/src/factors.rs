@@ -3,7 +3,8 @@
 //! Proofs form a **ladder** ([`Level`]). A policy names the rung it asks for; a session remembers the rung it reached;
 //! whoever cannot reach it yet gets a session that can do nothing but enrol ([`crate::sessions::start`]).
 //!
-//! Promises: an account with a factor changes its factors only from a session that has proved one; the last factor
+//! Promises: an account with a factor changes its factors only from a session that has proved one, of the rung that a
+//! policy asks for where the account reaches it; the last factor
 //! that a policy needs cannot be removed by its owner; an admin resets the factors of accounts that the organization
 //! manages, no others, and the person is told.
 
@@ -146,16 +147,25 @@ pub(crate) fn changed(
     Ok(recorded)
 }
 
-/// Whether this session may change factors: where there are some, it must have proved one.
-pub fn may_change(tx: &mut ReadTx, account: AccountId, session: Option<SessionId>) -> Result<bool, DbError> {
+/// Whether this session may change factors: where there are some, it must have proved one; and of those, one of the rung
+/// that the policies ask for, as far as the account reaches it. Else the weaker factor would buy the stronger one.
+pub fn may_change(
+    app: &App,
+    tx: &mut ReadTx,
+    account: AccountId,
+    session: Option<SessionId>,
+    now: Timestamp,
+) -> Result<bool, DbError> {
     if !has_any(tx, account)? {
         return Ok(true);
     }
+    let asked = policies::effective(tx, account, now)?.factor;
+    let needed = reachable_level(tx, &passkeys::makes(app), account)?.min(asked).max(Level::Mfa);
     let standing = match session {
         Some(session) => sessions::standing(tx, account, session)?,
         None => None,
     };
-    Ok(standing.is_some_and(|(level, _)| level >= Level::Mfa))
+    Ok(standing.is_some_and(|(level, _)| level >= needed))
 }
 
 /// Confirms an authenticator app by its first code. Gives recovery codes when there were none.
@@ -228,6 +238,9 @@ pub fn remove(
     account: &Account,
     which: Which,
 ) -> Result<Commit<Removed>, DbError> {
+    let makes = passkeys::makes(app);
+    // What could never be reached keeps nothing: who is asked for it by a stranger may still clean up.
+    let before = reachable_level(tx, &makes, account.id)?;
     let (gone, action, words) = match which {
         Which::Totp => {
             let confirmed = totp::confirmed_at(tx, account.id)?.is_some();
@@ -245,8 +258,8 @@ pub fn remove(
         return Ok(Commit::unchanged(Removed::NoSuch));
     }
     let left = state(tx, account.id)?;
-    let required = policies::required_level(tx, account, ctx.now)?;
-    if left.reachable(&passkeys::makes(app)) < required {
+    let required = policies::required_level(tx, account, ctx.now)?.min(before);
+    if left.reachable(&makes) < required {
         return Ok(Commit::unchanged(Removed::Needed(required)));
     }
     if !left.any() {

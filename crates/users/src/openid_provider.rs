@@ -44,7 +44,7 @@ pub(crate) mod pages;
 pub mod request;
 pub(crate) mod sql;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 pub(crate) mod token;
 
 platform::id! {

@@ -5,9 +5,10 @@
 //!   platform's recommendation is in force and the matrix says that nobody has decided.
 //! - Where several apply, also of several organizations, **the strictest value of each setting wins**
 //!   (`policies/resolve.rs`, `policies/rules.rs`).
-//! - Networks are the exception across organizations: each one's list guards its own pages and tokens. Signing in is
-//!   refused by the organization that manages the account, or when no organization of the person's takes the network.
-//!   Otherwise a stranger could lock somebody out of everything by making them a member.
+//! - Networks and factors are the exception across organizations: each one's list and the proof it asks for guard its own
+//!   pages, tokens and product rules. Signing in is refused by the organization that manages the account, or when no
+//!   organization of the person's takes the network; a whole session is restricted by the managing organization alone.
+//!   Otherwise a stranger could lock somebody out of everything by making them a member. Leaving is always open.
 //! - Every change can be tried first (`policies/dry_run.rs`), rolled out in stages (`policies/rollout.rs`), explained for
 //!   one person (`policies/explain.rs`) and undone. Nobody saves a policy that would lock themselves out.
 //! - A decision shortens running sessions at once; what else changes somebody's rules (a group, a stage) reaches a
@@ -49,7 +50,8 @@ mod tests;
 pub use crate::directories::DirectoryId;
 pub use crate::single_sign_on::ConnectionId;
 pub use admit::{
-    Barred, NetworkRefusal, bars_password, network_allows, network_allows_token, sign_in_network,
+    Barred, NetworkRefusal, bars_password, factor_asked, network_allows, network_allows_token,
+    sign_in_network,
 };
 pub use decide::{Content, Decided, Target, decide, decide_policy};
 use resolve::{InForce, Landscape, Placement, Staged};
@@ -243,18 +245,39 @@ pub fn contributions(
     Ok(all)
 }
 
+/// What a whole session of this person is under.
+#[derive(Clone, Debug)]
+pub struct Effective {
+    /// The strictest of everything.
+    pub rules: Rules,
+    /// The proof without which a session only enrols: what the organization that manages the account asks for. What the
+    /// others ask for guards their own routes (`admit`).
+    pub session_factor: Level,
+}
+
+pub fn for_session(tx: &mut ReadTx, account: AccountId, now: Timestamp) -> Result<Effective, DbError> {
+    let all = contributions(tx, account, now)?;
+    let managing = all.iter().find(|one| one.manages);
+    let session_factor = managing.map_or(Level::Any, |one| one.rules.factor);
+    let strictest = all.into_iter().map(|one| one.rules).reduce(|one, other| one.strictest(&other));
+    Ok(Effective { rules: strictest.unwrap_or(Rules::RECOMMENDED), session_factor })
+}
+
+/// The proof that restricts a whole session, see [`Effective`].
+pub fn session_factor(tx: &mut ReadTx, account: AccountId, now: Timestamp) -> Result<Level, DbError> {
+    Ok(for_session(tx, account, now)?.session_factor)
+}
+
 /// The strictest of everything that applies to this person.
 pub fn effective(tx: &mut ReadTx, account: AccountId, now: Timestamp) -> Result<Rules, DbError> {
-    let all = contributions(tx, account, now)?;
-    let strictest = all.into_iter().map(|one| one.rules).reduce(|one, other| one.strictest(&other));
-    Ok(strictest.unwrap_or(Rules::RECOMMENDED))
+    Ok(for_session(tx, account, now)?.rules)
 }
 
 pub fn session_rules(tx: &mut ReadTx, account: AccountId, now: Timestamp) -> Result<SessionRules, DbError> {
     Ok(effective(tx, account, now)?.session())
 }
 
-/// What a sign-in of this person must reach.
+/// What this person must reach for every organization of theirs.
 pub fn required_level(tx: &mut ReadTx, account: &Account, now: Timestamp) -> Result<Level, DbError> {
     Ok(effective(tx, account.id, now)?.factor)
 }

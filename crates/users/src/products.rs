@@ -17,6 +17,7 @@ use platform::principals;
 use platform::time::{HOUR, Timestamp};
 use subtle::ConstantTimeEq;
 
+use crate::factors::Level;
 use crate::openid_provider::grants;
 use crate::sessions::provider_id;
 use crate::tokens::LinkToken;
@@ -315,11 +316,39 @@ pub struct Standing {
     pub organizations: Vec<OrganizationId>,
 }
 
-/// Asked anew at every sign-in, refresh, introspection and userinfo.
+/// As its organizations' rules say, whatever was proved.
 pub fn standing(tx: &mut ReadTx, product: &Product, account: AccountId) -> Result<Standing, DbError> {
-    let matching = tx.list(&sql::MATCHING_RULES, params![product.id, account], |row| {
-        Ok((row.get::<OrganizationId>(0)?, row.get::<String>(1)?))
-    })?;
+    let matching = matching(tx, product, account)?;
+    Ok(standing_by(product, matching))
+}
+
+/// As [`standing`], with the rules of those organizations alone whose policies ask for no more than `proved`. Asked anew
+/// at every sign-in, refresh, introspection and userinfo.
+pub fn standing_at(
+    tx: &mut ReadTx,
+    product: &Product,
+    account: AccountId,
+    proved: Level,
+    now: Timestamp,
+) -> Result<Standing, DbError> {
+    let mut enough = Vec::new();
+    for (organization, role) in matching(tx, product, account)? {
+        if crate::policies::factor_asked(tx, organization, account, now)? <= proved {
+            enough.push((organization, role));
+        }
+    }
+    Ok(standing_by(product, enough))
+}
+
+fn matching(
+    tx: &mut ReadTx,
+    product: &Product,
+    account: AccountId,
+) -> Result<Vec<(OrganizationId, String)>, DbError> {
+    tx.list(&sql::MATCHING_RULES, params![product.id, account], |row| Ok((row.get(0)?, row.get(1)?)))
+}
+
+fn standing_by(product: &Product, matching: Vec<(OrganizationId, String)>) -> Standing {
     let mut standing = Standing {
         allowed: product.active && (product.settings.everyone || !matching.is_empty()),
         ..Standing::default()
@@ -333,5 +362,5 @@ pub fn standing(tx: &mut ReadTx, product: &Product, account: AccountId) -> Resul
         }
     }
     standing.roles.sort();
-    Ok(standing)
+    standing
 }

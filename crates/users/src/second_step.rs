@@ -17,6 +17,7 @@ use platform::{App, Ctx};
 
 use crate::factors::{self, State};
 use crate::passkeys::{self, Assertion, Proved, RelyingParty};
+use crate::policies::{self, NetworkRefusal};
 use crate::sessions::{self, Method, Upstream};
 use crate::single_sign_on::enforcement;
 use crate::tokens::LinkToken;
@@ -38,6 +39,27 @@ pub enum Entered {
     Session(LinkToken),
     /// The cookie of a sign-in that waits for its second step.
     Pending(LinkToken),
+    /// The proof was right, and no sign-in is taken from this network.
+    Barred(NetworkRefusal),
+}
+
+/// Who takes no sign-in of this person from here, recorded.
+fn barred_here(
+    ctx: &Ctx,
+    tx: &mut Tx,
+    provider: OrganizationId,
+    account: AccountId,
+    method: Method,
+) -> Result<Option<(NetworkRefusal, Recorded)>, DbError> {
+    let refusal = policies::sign_in_network(tx, account, ctx.origin.ip, ctx.now)?;
+    Ok(refusal.map(|refusal| {
+        let event = Event::new(provider, "sign_in.barred")
+            .target("account", account)
+            .with("reason", "network")
+            .with("method", method.as_str())
+            .personal("network", platform::web::guard::limits::network(ctx.origin.ip));
+        (refusal, tx.record(event))
+    }))
 }
 
 /// Goes on after a first proof: with a session, or with the second step where the account has a factor.
@@ -48,6 +70,9 @@ pub fn enter(
     account: &Account,
     method: Method,
 ) -> Result<Commit<Entered>, DbError> {
+    if let Some((refusal, recorded)) = barred_here(ctx, tx, provider, account.id, method)? {
+        return Ok(Commit::changed(Entered::Barred(refusal), recorded));
+    }
     // The door of break-glass: a factor that is lost or broken is what it is for.
     if !factors::has_any(tx, account.id)? || break_glass::lifts_second_step(tx, account.id, ctx.now)? {
         return Ok(sessions::start(ctx, tx, provider, account, method)?.map(Entered::Session));
@@ -65,6 +90,9 @@ pub(crate) fn enter_through(
     upstream: &Upstream,
     enough: bool,
 ) -> Result<Commit<Entered>, DbError> {
+    if let Some((refusal, recorded)) = barred_here(ctx, tx, provider, account.id, method)? {
+        return Ok(Commit::changed(Entered::Barred(refusal), recorded));
+    }
     if enough || !factors::has_any(tx, account.id)? {
         let started = sessions::start_through(ctx, tx, provider, account, method, Some(upstream))?;
         return Ok(started.map(Entered::Session));
@@ -135,6 +163,8 @@ pub enum Outcome {
         account: AccountId,
     },
     Wrong,
+    /// Right, and no sign-in is taken from this network.
+    Barred(NetworkRefusal),
     /// Unknown, over, used up, or tried too often: the password is asked for again.
     Dead,
     Throttled(Duration),
@@ -227,6 +257,9 @@ pub fn finish(
         let recorded = tx.record(enforcement::barred(provider, account.id, method));
         return Ok(Commit::changed(Outcome::Dead, recorded));
     }
+    if let Some((refusal, recorded)) = barred_here(ctx, tx, provider, account.id, method)? {
+        return Ok(Commit::changed(Outcome::Barred(refusal), recorded));
+    }
     let upstream = upstream.as_ref().map(|(_, upstream)| upstream);
     let started = sessions::start_through(ctx, tx, provider, &account, method, upstream)?;
     Ok(started.map(|session| Outcome::SignedIn { session, account: account.id }))
@@ -250,6 +283,17 @@ fn way(tx: &mut ReadTx, token: &LinkToken) -> Result<Way, DbError> {
     Ok(Way::Through(row.get(3)?, upstream))
 }
 
+/// How a sign-in with a passkey alone ended.
+pub enum ByPasskey {
+    SignedIn {
+        session: LinkToken,
+        account: AccountId,
+    },
+    /// Right, and no sign-in is taken from this network.
+    Barred(NetworkRefusal),
+    Refused,
+}
+
 /// Signs in with a passkey alone: no address, no password.
 pub fn by_passkey(
     app: &App,
@@ -257,23 +301,26 @@ pub fn by_passkey(
     tx: &mut Tx,
     assertion: &Assertion,
     binding: &str,
-) -> Result<Commit<Option<(LinkToken, AccountId)>>, DbError> {
+) -> Result<Commit<ByPasskey>, DbError> {
     let provider = sessions::provider_id(tx)?;
     match passkeys::prove(&RelyingParty::of(app), ctx, tx, binding, assertion)? {
         Proved::Right { account, method } => {
             if enforcement::bars(tx, account.id, None, ctx.now)? {
                 let recorded = tx.record(enforcement::barred(provider, account.id, method));
-                return Ok(Commit::changed(None, recorded));
+                return Ok(Commit::changed(ByPasskey::Refused, recorded));
+            }
+            if let Some((refusal, recorded)) = barred_here(ctx, tx, provider, account.id, method)? {
+                return Ok(Commit::changed(ByPasskey::Barred(refusal), recorded));
             }
             let started = sessions::start(ctx, tx, provider, &account, method)?;
-            Ok(started.map(|session| Some((session, account.id))))
+            Ok(started.map(|session| ByPasskey::SignedIn { session, account: account.id }))
         }
         // A passkey that nobody has is noise; a known one that fails is worth a record.
-        Proved::Wrong { account: None, .. } => Ok(Commit::unchanged(None)),
+        Proved::Wrong { account: None, .. } => Ok(Commit::unchanged(ByPasskey::Refused)),
         Proved::Wrong { account: Some(account), refusal } => {
             let event = Event::new(provider, "sign_in.failed").target("account", account);
             let recorded = tx.record(event.with("step", "passkey").with("reason", refusal));
-            Ok(Commit::changed(None, recorded))
+            Ok(Commit::changed(ByPasskey::Refused, recorded))
         }
     }
 }

@@ -190,9 +190,10 @@ pub fn start_through(
     method: Method,
     upstream: Option<&Upstream>,
 ) -> Result<Commit<LinkToken>, DbError> {
-    let rules = crate::policies::effective(tx, account.id, ctx.now)?;
-    // Whoever has yet to enrol what a policy asks for can do nothing but that.
-    let restricted = method.level() < rules.factor;
+    let effective = crate::policies::for_session(tx, account.id, ctx.now)?;
+    // Whoever has yet to enrol what the managing organization asks for can do nothing but that.
+    let restricted = method.level() < effective.session_factor;
+    let rules = effective.rules;
     let window = micros(MINUTE * rules.step_up_minutes);
     let rules = rules.session();
     let token = LinkToken::generate(&mut |bytes| ctx.fill(bytes));
@@ -268,12 +269,13 @@ pub(crate) fn find_live(tx: &mut ReadTx, token: &LinkToken, now: Timestamp) -> R
     };
     if live.seen_due {
         // Somebody may have come under other rules since: by a group, a stage of a roll-out, another organization.
-        let rules = crate::policies::effective(tx, live.account, now)?;
+        let effective = crate::policies::for_session(tx, live.account, now)?;
+        let rules = effective.rules;
         let (created, proved): (Timestamp, Timestamp) = (row.get(9)?, row.get(12)?);
         live.ends = live.ends.min(created.plus(rules.session().absolute));
         live.idle = live.idle.min(rules.session().idle);
         live.recent_until = live.recent_until.min(proved.plus(MINUTE * rules.step_up_minutes));
-        live.restricted = Level::from_rank(row.get(11)?) < rules.factor;
+        live.restricted = Level::from_rank(row.get(11)?) < effective.session_factor;
         if live.ends <= now || seen.plus(live.idle) <= now {
             return Ok(None);
         }
@@ -308,7 +310,7 @@ pub fn proved(
 ) -> Result<Commit<bool>, DbError> {
     let Some((level, _)) = standing(tx, account.id, id)? else { return Ok(Commit::unchanged(false)) };
     let reached = level.max(method.level());
-    let restricted = reached < crate::policies::required_level(tx, account, ctx.now)?;
+    let restricted = reached < crate::policies::session_factor(tx, account.id, ctx.now)?;
     let window = micros(crate::policies::step_up_window(tx, account, ctx.now)?);
     tx.execute(
         &sql::PROVED,

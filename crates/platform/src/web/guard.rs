@@ -144,6 +144,8 @@ async fn admit(
     if info.kind == RouteKind::Plain && info.openness == Openness::Public {
         seen.limit = limits::check(app, info, ip, None)?;
         parts.extensions.insert(bare_access(ctx, info, &seen.path));
+        // The handler reads it, and answers in its protocol when there is more.
+        let body = Body::new(http_body_util::Limited::new(body, body_max(app, info)));
         return Ok(next.run(Request::from_parts(parts, body)).await);
     }
     let principal = app.authenticate().authenticate(app, &parts).await?;
@@ -206,10 +208,15 @@ fn theme_of(headers: &HeaderMap) -> ui::Theme {
     browser::cookie(headers, browser::THEME_COOKIE).map_or(ui::Theme::System, ui::Theme::from_cookie)
 }
 
-async fn read_body(app: &App, info: &RouteInfo, parts: &Parts, body: Body) -> Result<Bytes, Problem> {
+/// What a route takes, within what the operator lets any route take.
+fn body_max(app: &App, info: &RouteInfo) -> usize {
     let config = app.config();
     let upload = info.body_bytes_max > BODY_BYTES_MAX_DEFAULT;
-    let max = info.body_bytes_max.min(if upload { config.upload_bytes_max } else { config.body_bytes_max });
+    info.body_bytes_max.min(if upload { config.upload_bytes_max } else { config.body_bytes_max })
+}
+
+async fn read_body(app: &App, info: &RouteInfo, parts: &Parts, body: Body) -> Result<Bytes, Problem> {
+    let max = body_max(app, info);
     let too_large = || {
         Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The body is too large")
             .detail(format!("this takes up to {max} bytes"))
@@ -398,10 +405,11 @@ async fn is_staff(app: &App, principal: Option<&Principal>) -> Result<bool, Prob
 
 fn origin_of(app: &App, parts: &Parts) -> Origin {
     let peer = parts.extensions.get::<Peer>().map(|peer| peer.0.ip());
-    let forwarded =
-        peer.filter(|peer| app.config().trusts_proxy(*peer)).and_then(|_| last_forwarded(&parts.headers));
+    let by_proxy = peer.is_some_and(|peer| app.config().trusts_proxy(peer));
+    let forwarded = by_proxy.then(|| last_forwarded(&parts.headers)).flatten();
     Origin {
-        ip: forwarded.or(peer),
+        // Words of a proxy that cannot be read name nobody. The proxy's own address would be one that lists allow.
+        ip: forwarded.unwrap_or(peer),
         user_agent: parts
             .headers
             .get(header::USER_AGENT)
@@ -411,19 +419,20 @@ fn origin_of(app: &App, parts: &Parts) -> Origin {
 }
 
 /// The address that the nearest proxy saw: the last one of the last such line, since earlier ones are the client's own
-/// words. Some proxies extend the client's line, others write one of their own below it.
-fn last_forwarded(headers: &HeaderMap) -> Option<IpAddr> {
-    headers
-        .get_all("x-forwarded-for")
-        .iter()
-        .next_back()?
-        .to_str()
-        .ok()?
-        .rsplit(',')
-        .next()?
-        .trim()
-        .parse()
-        .ok()
+/// words, in whatever bytes. Some proxies extend the client's line, others write one of their own below it. `None`: there
+/// is no such line; `Some(None)`: its last element is no address.
+fn last_forwarded(headers: &HeaderMap) -> Option<Option<IpAddr>> {
+    let line = headers.get_all("x-forwarded-for").iter().next_back()?;
+    let last = line.as_bytes().rsplit(|byte| *byte == b',').next().unwrap_or_default();
+    Some(std::str::from_utf8(last).ok().and_then(forwarded_address))
+}
+
+/// `192.0.2.1`, `192.0.2.1:443`, `2001:db8::1`, `[2001:db8::1]` or `[2001:db8::1]:443`.
+fn forwarded_address(text: &str) -> Option<IpAddr> {
+    let text = text.trim();
+    let bare = || text.strip_prefix('[')?.strip_suffix(']')?.parse().ok().map(IpAddr::V6);
+    let address = text.parse().ok().or_else(bare);
+    address.or_else(|| text.parse::<SocketAddr>().ok().map(|address| address.ip()))
 }
 
 // ---- answers --------------------------------------------------------------------------------------------------
@@ -500,7 +509,10 @@ fn finish(info: &RouteInfo, response: &mut Response, seen: &Seen, request_id: &s
     metrics::counter!("bailiwick_http_requests_total", "action" => info.action,
         "status" => status_class(status))
     .increment(1);
-    if let Ok(timing) = HeaderValue::from_str(&format!("app;dur={:.2}", elapsed * 1000.0)) {
+    // Where anybody asks it would take the network's noise away from whoever measures what is secret.
+    if info.openness != Openness::Public
+        && let Ok(timing) = HeaderValue::from_str(&format!("app;dur={:.2}", elapsed * 1000.0))
+    {
         headers.insert("server-timing", timing);
     }
     tracing::info!(

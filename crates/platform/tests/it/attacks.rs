@@ -35,8 +35,57 @@ async fn the_nearest_proxy_is_believed_and_the_client_is_not() {
             assert_eq!(seen_from(kit, proxy, &[truth]).await, truth);
             assert_eq!(seen_from(kit, proxy, &[&format!("{lie}, {truth}")]).await, truth);
             assert_eq!(seen_from(kit, proxy, &[lie, truth]).await, truth);
-            assert_eq!(seen_from(kit, proxy, &["nonsense"]).await, proxy);
             assert_eq!(seen_from(kit, truth, &[lie]).await, truth, "somebody who is no proxy");
+            assert_eq!(seen_from(kit, proxy, &[]).await, proxy, "its own request");
+            for port in ["198.51.100.9:5555", " 198.51.100.9 ", "10.0.0.1:1, 198.51.100.9:443"] {
+                assert_eq!(seen_from(kit, proxy, &[port]).await, truth, "{port}");
+            }
+            for port in ["2001:db8::1", "[2001:db8::1]", "[2001:db8::1]:443"] {
+                assert_eq!(seen_from(kit, proxy, &[port]).await, "2001:db8::1", "{port}");
+            }
+        },
+        options,
+    )
+    .await;
+}
+
+/// Server-Timing takes the network's noise away, which is what hides a secret's cost from a stranger.
+#[tokio::test]
+async fn strangers_are_not_told_how_long_an_answer_took() {
+    both(
+        async |kit| {
+            let answer = kit.nobody().get("/api/v1/where").await.expect(200);
+            assert_eq!(answer.header("server-timing"), None);
+            let answer = kit.owner_of("harbor").await.get(LIST).await.expect(200);
+            assert!(answer.header("server-timing").is_some());
+        },
+        &[&GUARDED],
+    )
+    .await;
+}
+
+/// What a client puts in front of the proxy's word must not make it the proxy, whose network lists allow.
+#[tokio::test]
+async fn an_address_that_cannot_be_read_is_nobodys_and_never_the_proxys() {
+    let options = || {
+        let mut options = testkit::KitOptions::new(&[&GUARDED]);
+        options.configure = Box::new(|config| config.trusted_proxies = vec!["192.0.2.7/32".parse().unwrap()]);
+        options
+    };
+    testkit::both_with(
+        async |kit| {
+            let (proxy, truth) = ("192.0.2.7", "198.51.100.9");
+            // Sent as one byte, 0xff.
+            for lie in [&b"\xff"[..], b"\xff\xfe, 127.0.0.1"] {
+                let line = [lie, b", ", truth.as_bytes()].concat();
+                let mut client = kit.nobody().from_ip(proxy).with_header_bytes("x-forwarded-for", &line);
+                let seen = client.get("/api/v1/where").await.expect(200).json()["ip"].clone();
+                assert_eq!(seen, json!(truth));
+            }
+            for unread in ["nonsense", "", "unknown", "198.51.100.9:port", "[198.51.100.9]", "198.51.100.9,"]
+            {
+                assert_eq!(seen_from(kit, proxy, &[unread]).await, "none", "{unread}");
+            }
         },
         options,
     )

@@ -468,6 +468,9 @@ async fn the_limits_of_the_configuration_hold() {
     let json = [("Content-Type", "application/json")];
     let body = json!({ "email": "a@b.example", "password": "x".repeat(2000) }).to_string();
     ask(place.port, "POST", "/api/v1/sessions", &json, &body).await.unwrap().expect(413);
+    let form = [("Content-Type", "application/x-www-form-urlencoded")];
+    let body = format!("grant_type=refresh_token&refresh_token={}", "x".repeat(2000));
+    ask(place.port, "POST", "/oauth/token", &form, &body).await.unwrap().expect(413);
     // A client that begins a request and never ends its head is let go.
     let mut slow = tokio::net::TcpStream::connect(("127.0.0.1", place.port)).await.unwrap();
     slow.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: ").await.unwrap();
@@ -475,4 +478,28 @@ async fn the_limits_of_the_configuration_hold() {
     let patience = std::time::Duration::from_secs(8);
     tokio::time::timeout(patience, slow.read_to_end(&mut answer)).await.expect("it is let go").ok();
     program.stop().await;
+}
+
+/// What stands in the data folder and in an export is about people: nobody else on the machine reads it.
+#[tokio::test]
+async fn files_are_their_owners_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = Place::new();
+    let program = place.set_up().await;
+    let mode = |name: &str| {
+        let found = std::fs::metadata(place.folder.path().join(name));
+        found.unwrap_or_else(|error| panic!("{name}: {error}")).permissions().mode() & 0o777
+    };
+    assert_eq!((mode("data"), mode("data/bailiwick.db")), (0o700, 0o600));
+    program.stop().await;
+    // One that an earlier version made.
+    let database = place.folder.path().join("data/bailiwick.db");
+    std::fs::set_permissions(&database, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let mut program = Program::start(place.serve(&[]));
+    program.ready(place.port).await;
+    assert_eq!(mode("data/bailiwick.db"), 0o600);
+    program.stop().await;
+    let export = ["audit", "export", "--data", "data", "--organization", "northwind", "--to", "ledger.jsonl"];
+    place.run(&export).await;
+    assert_eq!(mode("ledger.jsonl"), 0o600);
 }

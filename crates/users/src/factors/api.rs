@@ -182,19 +182,29 @@ pub(crate) async fn on_own<T: Send + 'static>(
     + 'static,
 ) -> Result<T, Problem> {
     let (account, session, ctx) = (access.account()?, current(access), access.ctx.clone());
+    let inner = app.clone();
     let written = app
         .db()
         .write(&access.ctx, move |tx| {
             let Some(person) = principals::account(tx, account)? else {
                 return Ok(Commit::unchanged(Err(Problem::not_found("account"))));
             };
-            if !super::may_change(tx, account, session)? {
-                return Ok(Commit::unchanged(Err(Problem::step_up())));
+            if !super::may_change(&inner, tx, account, session, ctx.now)? {
+                return Ok(Commit::unchanged(Err(stronger())));
             }
             Ok::<_, DbError>(rule(&ctx, tx, &person)?.map(Ok))
         })
         .await?;
     written.value
+}
+
+/// The session has not proved what changes factors: see [`super::may_change`].
+pub(crate) fn stronger() -> Problem {
+    Problem::step_up()
+        .detail(
+            "factors are changed by a session that has proved one, and the strongest that a policy asks for",
+        )
+        .cure("confirm at `/confirm` with that factor; who has lost it asks an admin to reset the factors")
 }
 
 /// Begins with an authenticator app.

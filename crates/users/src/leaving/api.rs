@@ -18,6 +18,7 @@ pub(crate) fn routes() -> Routes {
     Routes::new().add(
         routes::post("/api/v1/organizations/{organization}/leave", "member.leave", Openness::Member, leave)
             .summary("Leave the organization; not for its last owner, nor for accounts that it manages")
+            .while_restricted()
             .takes::<LeaveRequest>()
             .gives::<Left>(200)
             .records("member.left"),

@@ -16,9 +16,11 @@ use super::{Outcome, api};
 const PATH: &str = "/account/organizations/{organization}/leave";
 
 pub(crate) fn routes() -> Routes {
-    Routes::new()
-        .add(routes::get(PATH, "member.leave_page", Openness::Member, show))
-        .add(routes::post(PATH, "member.leave_form", Openness::Member, leave).records("member.left"))
+    Routes::new().add(routes::get(PATH, "member.leave_page", Openness::Member, show).while_restricted()).add(
+        routes::post(PATH, "member.leave_form", Openness::Member, leave)
+            .while_restricted()
+            .records("member.left"),
+    )
 }
 
 #[derive(Template)]

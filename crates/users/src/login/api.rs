@@ -83,6 +83,9 @@ async fn create(State(app): State<App>, access: Access, Json(body): Json<Credent
         Outcome::Entered { entered: Entered::Pending(token), .. } => {
             crate::second_step::api::needed(&app, &access, token).await
         }
+        Outcome::Entered { entered: Entered::Barred(refusal), .. } => {
+            Err(refusal.problem(access.ctx.origin.ip))
+        }
         Outcome::Wrong => Err(Problem::new(
             StatusCode::UNAUTHORIZED,
             "wrong-credentials",

@@ -168,6 +168,7 @@ pub(crate) async fn entered(
     match found {
         Entered::Session(token) => signed_in(app, access, token, next).await,
         Entered::Pending(token) => crate::second_step::pages::begin(token, next),
+        Entered::Barred(refusal) => Err(refusal.problem(access.ctx.origin.ip)),
     }
 }
 

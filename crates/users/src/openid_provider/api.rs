@@ -25,6 +25,8 @@ use crate::products::{GrantType, ProductId};
 pub(super) const PAR: &str = "/oauth/par";
 const DEVICE: &str = "/oauth/device_authorization";
 const APPS: &str = "/api/v1/account/apps";
+/// Bytes of a request: the longest that is kept, escaped, and what proves the client.
+pub(super) const BODY_BYTES_MAX: usize = 64 * 1024;
 /// What a pushed request is called; behind it stands its token.
 pub(super) const PUSHED: &str = "urn:ietf:params:oauth:request_uri:";
 const TOKENS: &str = "tokens follow from what a person or the provider decided and recorded; own tokens of products are counted";
@@ -51,17 +53,20 @@ pub(crate) fn routes() -> Routes {
         .add(
             routes::post(inspect::REVOKE, "oauth.revoke", Openness::Public, revoke)
                 .plain()
+                .body_bytes_max(BODY_BYTES_MAX)
                 .limit(Limit::None)
                 .records("product."),
         )
         .add(
             routes::post(PAR, "oauth.push", Openness::Public, push)
                 .plain()
+                .body_bytes_max(BODY_BYTES_MAX)
                 .records_nothing("a request is kept for a minute; what becomes of it is recorded"),
         )
         .add(
             routes::post(DEVICE, "oauth.device", Openness::Public, device_begin)
                 .plain()
+                .body_bytes_max(BODY_BYTES_MAX)
                 .records_nothing("a code is kept for minutes; what its person decides is recorded"),
         );
     for (path, action) in [
@@ -86,7 +91,7 @@ fn documented(route: routes::Route) -> routes::Route {
 
 /// Asked by programs as often as they like: they prove themselves by 256 random bits, which nobody guesses.
 fn asked(route: routes::Route) -> routes::Route {
-    route.plain().limit(Limit::None).records_nothing(TOKENS)
+    route.plain().limit(Limit::None).body_bytes_max(BODY_BYTES_MAX).records_nothing(TOKENS)
 }
 
 fn console_routes() -> Routes {
@@ -204,7 +209,7 @@ async fn pushed(app: &App, ctx: &Ctx, headers: &HeaderMap, body: &[u8]) -> Resul
     request::redirect_uri(&known.product, &params)?;
     let published = keys::ring(app, ctx.now).await?.public();
     request::read(&known.product, &params, &issuer(app), &published)?;
-    let params = params.without_credentials();
+    let params = params.to_keep()?;
     let (at, product) = (ctx.clone(), known.product.id);
     let token = app.db().housekeeping(move |tx| authorize::keep(&at, tx, product, "pushed", &params)).await?;
     let body = json!({

@@ -9,7 +9,7 @@ use platform::time::Timestamp;
 
 use super::answer::Refusal;
 use super::grants::{self, Details, Person};
-use super::request::{Params, Request};
+use super::request::{Params, Request, ToKeep};
 use super::{WAITING_LIFETIME, seconds, sql};
 use crate::factors::Level;
 use crate::products::{self, Product, ProductId};
@@ -43,6 +43,8 @@ pub fn signed_in(tx: &mut ReadTx, session: SessionId, now: Timestamp) -> Result<
 #[derive(Debug, PartialEq, Eq)]
 pub enum Next {
     SignIn,
+    /// Who is there may use the product, by an organization whose policy asks for a stronger proof.
+    Prove,
     Consent,
     Issue,
     Refuse(Refusal),
@@ -66,7 +68,12 @@ pub fn decide(
             Next::SignIn
         });
     };
-    if !products::standing(tx, product, person.account)?.allowed {
+    if !products::standing_at(tx, product, person.account, person.level, now)?.allowed {
+        if products::standing(tx, product, person.account)?.allowed {
+            let why = "the organization that gives access asks for a stronger proof than this session has";
+            let refused = Refusal::new("interaction_required", why);
+            return Ok(if request.prompt.none { Next::Refuse(refused) } else { Next::Prove });
+        }
         let why = "this person may not use this product: their organization has not been given access";
         return Ok(Next::Refuse(Refusal::new("access_denied", why)));
     }
@@ -171,7 +178,7 @@ pub fn keep(
     tx: &mut Tx,
     product: ProductId,
     kind: &'static str,
-    params: &Params,
+    params: &ToKeep,
 ) -> Result<LinkToken, DbError> {
     let token = LinkToken::generate(&mut |bytes| ctx.fill(bytes));
     let text = serde_json::to_string(params).map_err(|error| DbError::Other {

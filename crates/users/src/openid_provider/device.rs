@@ -117,7 +117,7 @@ pub fn decide(
     allow: bool,
 ) -> Result<Commit<Decided>, DbError> {
     let Some(found) = waiting(tx, code, ctx.now)? else { return Ok(Commit::unchanged(Decided::Gone)) };
-    if !products::standing(tx, &found.product, person.account)?.allowed {
+    if !products::standing_at(tx, &found.product, person.account, person.level, ctx.now)?.allowed {
         return Ok(Commit::unchanged(Decided::NotAllowed));
     }
     if !allow {

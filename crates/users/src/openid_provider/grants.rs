@@ -5,7 +5,7 @@ use platform::db::{Commit, DbError, ReadTx, Row, Tx};
 use platform::events::Event;
 use platform::ids::AccountId;
 use platform::params;
-use platform::principals::{self, AccountState};
+use platform::principals::AccountState;
 use platform::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -119,11 +119,11 @@ pub fn living(
     if !grant.offline && !grant.session_live {
         return Ok(Err(Dead::Session));
     }
-    let Some(account) = principals::account(tx, grant.account)? else { return Ok(Err(Dead::Account)) };
-    if grant.details.level < policies::required_level(tx, &account, now)? {
+    let proved = grant.details.level;
+    if proved < policies::session_factor(tx, grant.account, now)? {
         return Ok(Err(Dead::Policy));
     }
-    let standing = products::standing(tx, product, grant.account)?;
+    let standing = products::standing_at(tx, product, grant.account, proved, now)?;
     Ok(if standing.allowed { Ok(standing) } else { Err(Dead::Access) })
 }
 

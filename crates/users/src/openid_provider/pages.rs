@@ -18,10 +18,11 @@ use serde::Deserialize;
 use url::Url;
 
 use super::answer::Refusal;
-use super::api::PUSHED;
+use super::api::{BODY_BYTES_MAX, PUSHED};
 use super::authorize::{self, Next, SignedIn};
 use super::request::{self, Params, Request};
 use super::{device, issuer, keys, product};
+use crate::policies;
 use crate::products::{Product, ProductId};
 use crate::sessions::SessionId;
 use crate::tokens::LinkToken;
@@ -35,10 +36,15 @@ const KEPT: &str = "the request is kept until its person has answered; the answe
 
 pub(crate) fn routes() -> Routes {
     Routes::new()
-        .add(routes::get(AUTHORIZE, "oauth.authorize", Openness::Public, authorize_get))
+        .add(
+            // It keeps a request.
+            routes::get(AUTHORIZE, "oauth.authorize", Openness::Public, authorize_get).limit(Limit::Write),
+        )
         .add(
             routes::post(AUTHORIZE, "oauth.authorize_post", Openness::Public, authorize_post)
                 .plain()
+                .body_bytes_max(BODY_BYTES_MAX)
+                .limit(Limit::Credential)
                 .records_nothing(KEPT),
         )
         .add(
@@ -183,8 +189,9 @@ async fn authorize_get(State(app): State<App>, access: Access, RawQuery(query): 
             redirect(&answer_address(&app, &asked, &[("code", &code.text())])?)
         }
         Next::Refuse(refusal) => redirect(&refusal_address(&app, &asked, &refusal)?),
-        Next::SignIn | Next::Consent => {
-            let (ctx, id, params) = (access.ctx.clone(), asked.product.id, asked.params.clone());
+        Next::SignIn | Next::Prove | Next::Consent => {
+            let params = asked.params.to_keep().map_err(|refusal| on_page(&refusal))?;
+            let (ctx, id) = (access.ctx.clone(), asked.product.id);
             let token = app
                 .db()
                 .housekeeping(move |tx| authorize::keep(&ctx, tx, id, "waiting", &params))
@@ -200,12 +207,17 @@ async fn authorize_get(State(app): State<App>, access: Access, RawQuery(query): 
 async fn authorize_post(State(app): State<App>, access: Access, body: Bytes) -> web::Result {
     let params = Params::parse(&body).map_err(|refusal| on_page(&refusal))?;
     let pairs = String::from_utf8_lossy(&body).into_owned();
-    let asked = asked(&app, &access, params).await?;
     // Short requests go on as they are; long ones would not fit an address.
     if pairs.len() < 4000 {
         return web::see_other(&format!("{AUTHORIZE}?{pairs}"));
     }
-    let (ctx, id, params) = (access.ctx.clone(), asked.product.id, asked.params.clone());
+    let asked = asked(&app, &access, params).await?;
+    // What is refused is not kept.
+    if let Err(refusal) = read(&app, &access.ctx, &asked).await? {
+        return redirect(&refusal_address(&app, &asked, &refusal)?);
+    }
+    let params = asked.params.to_keep().map_err(|refusal| on_page(&refusal))?;
+    let (ctx, id) = (access.ctx.clone(), asked.product.id);
     let token = app
         .db()
         .housekeeping(move |tx| authorize::keep(&ctx, tx, id, "pushed", &params))
@@ -224,9 +236,21 @@ async fn decide(
     agreed: bool,
 ) -> Result<Next, Problem> {
     let (product, request, now) = (asked.product.clone(), request.clone(), access.ctx.now);
+    let ip = access.ctx.origin.ip;
     let decided = app
         .db()
-        .read(move |tx| authorize::decide(tx, &product, &request, who.as_ref(), since, agreed, now))
+        .read(move |tx| {
+            let next = authorize::decide(tx, &product, &request, who.as_ref(), since, agreed, now)?;
+            let (Next::Issue | Next::Consent, Some(who)) = (&next, &who) else { return Ok(next) };
+            // A session taken elsewhere: these routes are public, so the guard has not asked.
+            Ok::<_, DbError>(match policies::sign_in_network(tx, who.account, ip, now)? {
+                Some(_) => Next::Refuse(Refusal::new(
+                    "access_denied",
+                    "an organization of this person takes no sign-in from this network",
+                )),
+                None => next,
+            })
+        })
         .await?;
     Ok(decided)
 }
@@ -333,6 +357,7 @@ async fn interaction(State(app): State<App>, access: Access, Path(text): Path<St
     let name = asked.product.settings.name.clone();
     match decide(&app, &access, &asked, &request, who.clone(), Some(since), false).await? {
         Next::SignIn => web::see_other(&sign_in_address(&text, &request)),
+        Next::Prove => Err(Problem::enrolment()),
         Next::Consent => web::html(&ConsentPage {
             shell: navigation::public_shell(&app, &access, "Sign in to a product"),
             host: Url::parse(&asked.redirect_uri)
@@ -394,7 +419,7 @@ async fn consent(
             hop(&app, &access, &name, &answer_address(&app, &asked, &[("code", &code.text())])?)
         }
         Next::Refuse(refusal) => hop(&app, &access, &name, &refusal_address(&app, &asked, &refusal)?),
-        Next::SignIn | Next::Consent => web::see_other(&sign_in_address(&text, &request)),
+        Next::SignIn | Next::Prove | Next::Consent => web::see_other(&sign_in_address(&text, &request)),
     }
 }
 
@@ -445,6 +470,10 @@ async fn device_answer(State(app): State<App>, access: Access, Form(form): Form<
     const UNKNOWN: &str = "This code is unknown, too old, or was answered already. Look at the device again.";
     let (code, now) = (device::typed(&form.user_code), access.ctx.now);
     let Some(who) = person(&app, &access).await? else { return Err(Problem::sign_in()) };
+    let (account, ip) = (who.account, access.ctx.origin.ip);
+    if let Some(refusal) = app.db().read(move |tx| policies::sign_in_network(tx, account, ip, now)).await? {
+        return Err(refusal.problem(ip));
+    }
     if form.decision.is_empty() {
         let asked = code.clone();
         let found = app.db().read(move |tx| device::waiting(tx, &asked, now)).await.map_err(Problem::from)?;

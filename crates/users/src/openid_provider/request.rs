@@ -44,12 +44,43 @@ impl Params {
         self.0.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    /// Without what proves the client: that must not be stored.
-    pub fn without_credentials(mut self) -> Self {
-        self.0.retain(|(name, _)| !matches!(name.as_str(), "client_secret" | "client_assertion"));
-        self
+    /// What may be stored of it: the parameters that [`read`] knows, without what proves the client, and no more of them
+    /// than a request needs.
+    pub fn to_keep(&self) -> Result<ToKeep, Refusal> {
+        let known = self.0.iter().filter(|(name, _)| KEPT.contains(&name.as_str()));
+        let kept: Vec<(String, String)> = known.cloned().collect();
+        if kept.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>() > KEPT_BYTES_MAX {
+            return Err(Refusal::request(format!("the request has more than {KEPT_BYTES_MAX} bytes")));
+        }
+        Ok(ToKeep(Self(kept)))
     }
 }
+
+/// Parameters that may be stored.
+#[derive(Clone, Debug, Serialize)]
+#[serde(transparent)]
+pub struct ToKeep(Params);
+
+/// What a request that is kept may say; whatever else came says nothing here.
+const KEPT: [&str; 16] = [
+    "claims",
+    "client_id",
+    "code_challenge",
+    "code_challenge_method",
+    "dpop_jkt",
+    "id_token_hint",
+    "login_hint",
+    "max_age",
+    "nonce",
+    "prompt",
+    "redirect_uri",
+    "resource",
+    "response_mode",
+    "response_type",
+    "scope",
+    "state",
+];
+const KEPT_BYTES_MAX: usize = 16 * 1024;
 
 /// What `prompt` asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]

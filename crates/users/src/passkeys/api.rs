@@ -22,6 +22,7 @@ use super::cose::ALGORITHMS;
 use super::webauthn::Ceremony;
 use super::{Added, Assertion, NewCredential, PasskeyId, RelyingParty};
 use crate::factors::{self, Removed, Which};
+use crate::second_step::ByPasskey;
 use crate::sessions;
 use crate::sessions::api::current;
 use crate::tokens::LinkToken;
@@ -272,8 +273,13 @@ async fn sign_in(
     let rule = move |tx: &mut platform::db::Tx| {
         crate::second_step::by_passkey(&inner, &ctx, tx, &assertion, &binding)
     };
-    let (session, account) = app.db().write(&access.ctx, rule).await?.value.ok_or_else(refused)?;
-    crate::login::api::started(&app, &access, &session, account).await
+    match app.db().write(&access.ctx, rule).await?.value {
+        ByPasskey::SignedIn { session, account } => {
+            crate::login::api::started(&app, &access, &session, account).await
+        }
+        ByPasskey::Barred(refusal) => Err(refusal.problem(access.ctx.origin.ip)),
+        ByPasskey::Refused => Err(refused()),
+    }
 }
 
 /// The session's id: what questions for a new passkey are bound to.
@@ -347,8 +353,8 @@ pub(crate) async fn add_for(
             let Some(person) = principals::account(tx, account)? else {
                 return Ok(Commit::unchanged(Err(Problem::not_found("account"))));
             };
-            if !factors::may_change(tx, account, session)? {
-                return Ok(Commit::unchanged(Err(Problem::step_up())));
+            if !factors::may_change(&inner, tx, account, session, ctx.now)? {
+                return Ok(Commit::unchanged(Err(factors::api::stronger())));
             }
             let party = RelyingParty::of(&inner);
             let added = super::add(&party, &ctx, tx, &person, &binding, &name, &new)?;

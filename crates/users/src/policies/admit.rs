@@ -12,12 +12,14 @@ use platform::time::{DAY, Timestamp};
 use platform::web::Problem;
 use platform::web::access::{Credential, Visit};
 
+use crate::factors::Level;
 use crate::passwords::store;
+use crate::sessions::{self, SessionId};
 
 use super::{contributions, effective, in_organization, narrows, rules_of_token, sql, takes};
 
-/// Nobody is kept from signing out.
-const SIGN_OUT: &str = "session.sign_out";
+/// Nobody is kept from signing out, nor from leaving an organization.
+const ALWAYS: [&str; 4] = ["session.sign_out", "member.leave", "member.leave_page", "member.leave_form"];
 
 /// An organization does not take requests from here.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -167,6 +169,9 @@ pub fn bars_password(
 /// What the guard asks about every request it has recognised: `Some` refuses it.
 pub(crate) fn admits(tx: &mut ReadTx, visit: &Visit) -> Result<Option<Problem>, DbError> {
     let account = visit.principal.account;
+    if matches!(visit.principal.credential, Credential::Session) && ALWAYS.contains(&visit.action) {
+        return Ok(None);
+    }
     let (organization, maker) = match (&visit.principal.credential, visit.organization) {
         (Credential::Operator, _) => return Ok(None),
         (Credential::ApiToken { organization, .. }, _) => {
@@ -180,7 +185,7 @@ pub(crate) fn admits(tx: &mut ReadTx, visit: &Visit) -> Result<Option<Problem>, 
         (Credential::Session, Some(organization)) => (organization, account),
         // Pages of one's own account: guarded by whoever manages it.
         (Credential::Session, None) => {
-            let manager = match account.filter(|_| visit.action != SIGN_OUT) {
+            let manager = match account {
                 Some(account) => tx.scalar(&sql::MANAGER, params![account])?.unwrap_or(None),
                 None => None,
             };
@@ -196,9 +201,38 @@ pub(crate) fn admits(tx: &mut ReadTx, visit: &Visit) -> Result<Option<Problem>, 
         _ => network_allows_token(tx, organization, maker, visit.ip, visit.now)?,
     };
     if allowed {
-        return Ok(None);
+        return Ok(falls_short(tx, visit)?.then(Problem::enrolment));
     }
     let name = principals::organization(tx, organization)?.map(|found| found.name).unwrap_or_default();
     tracing::info!(action = visit.action, "refused by the network list of an organization");
     Ok(Some(NetworkRefusal { organization, name }.problem(visit.ip)))
+}
+
+/// The proof that an organization asks of an account, whoever manages it.
+pub fn factor_asked(
+    tx: &mut ReadTx,
+    organization: OrganizationId,
+    account: AccountId,
+    now: Timestamp,
+) -> Result<Level, DbError> {
+    if tx.first(&sql::ASKS_FACTOR, params![organization])?.is_none() {
+        return Ok(Level::Any);
+    }
+    Ok(in_organization(tx, organization, account, now)?.factor)
+}
+
+/// Whether a session has proved less than the organization in the path asks for.
+fn falls_short(tx: &mut ReadTx, visit: &Visit) -> Result<bool, DbError> {
+    let by_session = matches!(visit.principal.credential, Credential::Session);
+    let principal = Some(&visit.principal).filter(|_| by_session);
+    let Some((session, account)) = principal.and_then(|one| Some((one.session?, one.account?))) else {
+        return Ok(false);
+    };
+    let Some(organization) = visit.organization else { return Ok(false) };
+    let asked = factor_asked(tx, organization, account, visit.now)?;
+    if asked == Level::Any {
+        return Ok(false);
+    }
+    let proved = sessions::standing(tx, account, SessionId::from_uuid(session))?;
+    Ok(proved.is_none_or(|(level, _)| level < asked))
 }

@@ -19,6 +19,7 @@ use super::decide::{self, Content, Decided, Target};
 use super::dry_run::{self, Effect, Wanted};
 use super::explain::{self, Explanation};
 use super::{AppliesTo, PolicyId, Rules, default_id};
+use crate::factors::Level;
 
 pub(crate) mod rollouts;
 pub(crate) mod views;
@@ -209,6 +210,16 @@ pub(super) async fn answer(
     Ok((status, Json(found)).into_response())
 }
 
+/// What nobody could reach is not decided: an attested passkey is one of a make that the operator has listed.
+pub(super) fn reachable(app: &App, rules: &Rules) -> Result<(), Problem> {
+    if rules.factor < Level::AttestedPasskey || !crate::passkeys::makes(app).is_empty() {
+        return Ok(());
+    }
+    let why = "no make of passkey is listed on this installation, so nobody could sign in: \
+               ask its operator to set `passkey_makes`, or ask for a passkey";
+    done(Decided::Refused(vec![("factor", why.to_owned())])).map(|_| ())
+}
+
 /// A refusal as a problem with its cure.
 pub(super) fn done(decided: Decided) -> Result<PolicyId, Problem> {
     match decided {
@@ -218,6 +229,9 @@ pub(super) fn done(decided: Decided) -> Result<PolicyId, Problem> {
         Decided::NothingToUndo => Err(Problem::conflict("there is no version before this one")),
         Decided::RolloutRunning => Err(Problem::conflict("a roll-out of this policy is under way")
             .cure("cancel the roll-out, or wait until it is done")),
+        Decided::OwnersOnly => Err(Problem::forbidden(Permission::OrganizationManage.as_str())
+            .detail("this policy names an owner, and only owners decide about owners")
+            .cure("leave owners out, or ask one of them to decide it")),
         Decided::LocksYouOut(why) => {
             Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "locks-you-out", "This would lock you out")
                 .detail(&why)
@@ -233,6 +247,7 @@ pub(super) fn done(decided: Decided) -> Result<PolicyId, Problem> {
 }
 
 async fn create(State(app): State<App>, access: Access, Json(body): Json<PolicyBody>) -> web::Result {
+    reachable(&app, &body.rules)?;
     let (id, ctx, by) = (access.organization_id()?, access.ctx.clone(), name_of(&access));
     let target = Target::New(body.applies_to.unwrap_or(AppliesTo::Named));
     let written = app
@@ -252,6 +267,7 @@ async fn change(
     headers: HeaderMap,
     Json(body): Json<PolicyBody>,
 ) -> web::Result {
+    reachable(&app, &body.rules)?;
     let (id, ctx, by, tag) =
         (access.organization_id()?, access.ctx.clone(), name_of(&access), if_match(&headers));
     let written = app
@@ -273,6 +289,7 @@ async fn put(
     headers: HeaderMap,
     Json(rules): Json<Rules>,
 ) -> web::Result {
+    reachable(&app, &rules)?;
     let (id, ctx, by, tag) =
         (access.organization_id()?, access.ctx.clone(), name_of(&access), if_match(&headers));
     let written = app
@@ -376,6 +393,7 @@ async fn try_change(
     Json(body): Json<TrialBody>,
 ) -> web::Result {
     let (id, ctx, limit) = (access.organization_id()?, access.ctx.clone(), page.limit()?);
+    let inner = app.clone();
     let effect = match query.effect.as_deref().filter(|text| !text.is_empty()) {
         Some(text) => Some(Effect::parse(text).ok_or_else(|| {
             Problem::invalid(format!("`{text}` is no effect")).field("effect", "not known")
@@ -391,6 +409,9 @@ async fn try_change(
             let wrong = decide::check(place.applies_to, &content);
             if !wrong.is_empty() {
                 return Err(done(Decided::Refused(wrong)).err().unwrap_or_else(Problem::internal));
+            }
+            if !content.deleted {
+                reachable(&inner, &content.rules)?;
             }
             Ok::<_, Problem>(dry_run::dry_run(&ctx, tx, id, &place, &content, &wanted)?)
         })

@@ -3,18 +3,19 @@
 use std::collections::BTreeSet;
 
 use platform::Ctx;
+use platform::access::Permission;
 use platform::ctx::Actor;
 use platform::db::{Commit, DbError, ReadTx, Tx};
 use platform::events::Event;
 use platform::ids::{AccountId, GroupId, Id, OrganizationId};
 use platform::params;
+use platform::principals::{self, MembershipState};
 use platform::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::resolve::{InForce, Landscape};
 use super::{
-    AppliesTo, CHOSEN_MAX, POLICIES_MAX, PolicyId, Rules, around, default_id, effective, landscape, micros,
-    sql, takes,
+    AppliesTo, CHOSEN_MAX, POLICIES_MAX, PolicyId, Rules, around, default_id, landscape, micros, sql, takes,
 };
 use crate::names::Name;
 use crate::single_sign_on::enforcement;
@@ -76,6 +77,8 @@ pub enum Decided {
     NoSuchPolicy,
     /// A roll-out of this policy runs: cancel it, or wait.
     RolloutRunning,
+    /// It names an owner, or did: only owners decide about owners.
+    OwnersOnly,
     /// The caller could not send the next request.
     LocksYouOut(String),
     NothingToUndo,
@@ -252,6 +255,49 @@ pub(crate) fn locks_out(
     Ok(Some(format!("you come from {from}, which the list does not hold: add your own network first")))
 }
 
+/// Whether a policy names an owner, by account or by a group, as it is or as it would be.
+pub(crate) fn concerns_owners(
+    tx: &mut ReadTx,
+    organization: OrganizationId,
+    before: &Landscape,
+    place: &Place,
+    content: &Content,
+) -> Result<bool, DbError> {
+    if place.applies_to != AppliesTo::Named {
+        return Ok(false);
+    }
+    let accounts = before.accounts.get(&place.id).into_iter().flatten().chain(&content.accounts);
+    let accounts: BTreeSet<AccountId> = accounts.copied().collect();
+    let groups = before.groups.get(&place.id).into_iter().flatten().chain(&content.groups);
+    let groups: BTreeSet<GroupId> = groups.copied().collect();
+    let owners: Vec<AccountId> = tx.list(&sql::OWNERS, params![organization], |row| row.get(0))?;
+    for owner in owners {
+        if accounts.contains(&owner) || !groups_of(tx, organization, owner)?.is_disjoint(&groups) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Whether whoever acts decides about owners.
+pub(crate) fn over_owners(ctx: &Ctx, tx: &mut ReadTx, organization: OrganizationId) -> Result<bool, DbError> {
+    match &ctx.actor {
+        Actor::Operator | Actor::System(_) => Ok(true),
+        Actor::Anonymous => Ok(false),
+        Actor::Account(account) => {
+            let member = principals::membership(tx, organization, *account)?;
+            let member = member.filter(|member| member.state == MembershipState::Active);
+            Ok(member.is_some_and(|member| member.role.may(Permission::OrganizationManage)))
+        }
+        Actor::ApiToken { token, .. } => {
+            let token = crate::api_tokens::ApiTokenId::from_uuid(*token);
+            let scopes: Option<String> = tx.scalar(&sql::TOKEN_SCOPES, params![organization, token])?;
+            let needed = Permission::OrganizationManage.as_str();
+            Ok(scopes.is_some_and(|scopes| scopes.split_whitespace().any(|scope| scope == needed)))
+        }
+    }
+}
+
 /// The person who acts, or who made the token that does.
 fn acting_account(
     ctx: &Ctx,
@@ -365,6 +411,9 @@ pub(crate) fn put(
         return Ok(Commit::unchanged(refused("name", "another policy has this name: choose another one")));
     }
     let before = landscape(tx, organization)?;
+    if concerns_owners(tx, organization, &before, place, content)? && !over_owners(ctx, tx, organization)? {
+        return Ok(Commit::unchanged(Decided::OwnersOnly));
+    }
     if let Some(why) = cannot_enforce(ctx, tx, organization, &before, place, content)? {
         return Ok(Commit::unchanged(refused("single_sign_on", why)));
     }
@@ -428,11 +477,11 @@ pub(crate) fn tighten_sessions(ctx: &Ctx, tx: &mut Tx, organization: Organizatio
     let mut shortened = 0;
     for account in signed_in {
         // Of all their organizations: what another one asks for stays asked for.
-        let rules = effective(tx, account, ctx.now)?;
+        let super::Effective { rules, session_factor } = super::for_session(tx, account, ctx.now)?;
         let session = rules.session();
         let row = params![account, micros(session.idle), micros(session.absolute)];
         shortened += tx.execute(&sql::SHORTEN, row)?;
-        sessions::recheck(tx, account, rules.factor)?;
+        sessions::recheck(tx, account, session_factor)?;
         if rules.single_sign_on {
             shortened += enforcement::end_others(ctx, tx, account)?;
         }

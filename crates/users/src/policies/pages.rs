@@ -282,6 +282,7 @@ fn led_back(back: &str, decided: Decided, good: &str) -> web::Result {
         Decided::ChangedMeanwhile => "Somebody decided meanwhile. Look at it and decide again.".to_owned(),
         Decided::NothingToUndo => "There is nothing to undo.".to_owned(),
         Decided::RolloutRunning => "A roll-out of this policy is under way: cancel it first.".to_owned(),
+        Decided::OwnersOnly => "This policy names an owner, and only owners decide about owners.".to_owned(),
         Decided::LocksYouOut(why) => format!("This would lock you out: {why}."),
         Decided::NoSuchPolicy => return Err(Problem::not_found("policy")),
         Decided::Refused(wrong) => wrong.into_iter().map(|(_, why)| why).collect::<Vec<_>>().join("; "),

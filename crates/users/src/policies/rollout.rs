@@ -193,6 +193,11 @@ pub fn plan(
         return refuse(Decided::Refused(wrong));
     }
     let now = landscape(tx, organization)?;
+    if decide::concerns_owners(tx, organization, &now, &place, &content)?
+        && !decide::over_owners(ctx, tx, organization)?
+    {
+        return refuse(Decided::OwnersOnly);
+    }
     if let Some(why) = decide::cannot_enforce(ctx, tx, organization, &now, &place, &content)? {
         return say("single_sign_on", why);
     }

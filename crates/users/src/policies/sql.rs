@@ -53,6 +53,17 @@ platform::statements! {
     pub(super) MANAGER: Platform = "select managed_by from accounts where id = $1";
     pub(super) NARROWS: Tenant =
         "select 1 from policies where organization_id = $1 and narrows = 1 and deleted = 0 limit 1";
+    /// Whether any policy, or a stage of one, asks for a factor; `rules` is JSON in our own spelling.
+    pub(super) ASKS_FACTOR: Tenant =
+        "select 1 from policies p left join policy_rollouts r
+           on r.organization_id = p.organization_id and r.policy_id = p.id and r.state = 'running'
+         where p.organization_id = $1 and p.deleted = 0
+           and (p.rules not like '%\"factor\":\"any\"%' or r.rules not like '%\"factor\":\"any\"%') limit 1";
+    pub(super) OWNERS: Tenant =
+        "select account_id from memberships
+         where organization_id = $1 and role = 'owner' and state = 'active'";
+    pub(super) TOKEN_SCOPES: Tenant =
+        "select scopes from api_tokens where organization_id = $1 and id = $2";
     pub(super) TOKEN_MAKER: Tenant =
         "select created_by from api_tokens where organization_id = $1 and id = $2";
 

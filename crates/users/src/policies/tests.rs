@@ -15,6 +15,7 @@ mod enforced;
 mod networks;
 mod resolve;
 mod rollout;
+mod strangers;
 
 const PATH: &str = "/api/v1/organizations/harbor/policy";
 

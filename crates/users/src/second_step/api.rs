@@ -117,6 +117,7 @@ async fn finish(
                 .detail("the code or passkey does not fit this account, or was used already")
                 .cure("try the next code, another factor, or a recovery code"))
         }
+        Outcome::Barred(refusal) => Err(refusal.problem(access.ctx.origin.ip)),
         Outcome::Dead => Err(dead()),
         Outcome::Throttled(wait) => Err(Problem::too_many(wait.as_secs())),
     }

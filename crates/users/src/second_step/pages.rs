@@ -14,7 +14,7 @@ use platform::web::{self, Access, Problem, navigation};
 use serde::Deserialize;
 
 use super::api::{PENDING_COOKIE, dead, finish_for, pending};
-use super::{Given, LIFETIME, Outcome};
+use super::{ByPasskey, Given, LIFETIME, Outcome};
 use crate::factors::State as Factors;
 use crate::login::pages::{safe_next, signed_in};
 use crate::passkeys::api::{AssertionBody, binding, refused};
@@ -156,6 +156,7 @@ async fn finish(
             return Ok(response);
         }
         Outcome::Dead => return or_start(Err(dead()), &form.next),
+        Outcome::Barred(refusal) => return Err(refusal.problem(access.ctx.origin.ip)),
         Outcome::Wrong => (StatusCode::UNPROCESSABLE_ENTITY, wrong_words(field).to_owned()),
         Outcome::Throttled(wait) => (
             StatusCode::TOO_MANY_REQUESTS,
@@ -194,7 +195,10 @@ async fn by_passkey(
     let (inner, ctx) = (app.clone(), access.ctx.clone());
     let rule = move |tx: &mut platform::db::Tx| super::by_passkey(&inner, &ctx, tx, &assertion, &binding);
     match app.db().write(&access.ctx, rule).await?.value {
-        Some((session, _)) => signed_in(&app, &access, &session, &safe_next(&form.next)).await,
-        None => Err(refused()),
+        ByPasskey::SignedIn { session, .. } => {
+            signed_in(&app, &access, &session, &safe_next(&form.next)).await
+        }
+        ByPasskey::Barred(refusal) => Err(refusal.problem(access.ctx.origin.ip)),
+        ByPasskey::Refused => Err(refused()),
     }
 }

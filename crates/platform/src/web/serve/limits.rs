@@ -45,7 +45,7 @@ impl Limits {
             connections_per_address: config.connections_per_address_max,
             headers: 100,
             head_bytes: 32 * 1024,
-            h2_streams: 100,
+            h2_streams: 32,
             h2_resets: 20,
             h2_send_bytes: 64 * 1024,
         }

@@ -393,3 +393,64 @@ async fn words_of_a_request_are_escaped() {
     })
     .await;
 }
+
+platform::statements! {
+    KEPT: Platform = "select parameters from oauth_requests";
+}
+
+async fn kept(kit: &Kit) -> Vec<String> {
+    kit.app.db().read(|tx| tx.list(&KEPT, platform::params![], |row| row.get(0))).await.unwrap()
+}
+
+/// Nobody is signed in who sends them, so they must not fill the disk.
+#[tokio::test]
+async fn requests_are_kept_with_known_parameters_in_bounds_and_for_minutes() {
+    world(async |kit, rp, mut browser| {
+        let long = "x".repeat(8_000);
+        let send = async |more: &[(&str, &str)]| {
+            let fields = rp.parameters(more);
+            let mut fields: Vec<(&str, &str)> = fields.iter().map(|(n, v)| (*n, v.as_str())).collect();
+            fields.push(("padding", &long));
+            send_form(&mut kit.nobody(), "/oauth/authorize", &fields).await
+        };
+        let answer = send(&[("state", "kept"), ("x0", &long)]).await.expect(303);
+        assert!(answer.location().starts_with("/oauth/authorize?client_id="), "{}", answer.location());
+        let stored = kept(kit).await;
+        assert_eq!(stored.len(), 1);
+        assert!(stored[0].contains("kept") && stored[0].len() < 1000, "{}", stored[0].len());
+        let landed = landed(&mut browser, answer.location()).await;
+        assert_eq!(landed["state"], "kept");
+        rp.redeem(kit, &landed["code"]).await.expect(200);
+        // Known parameters that are too long together, and what is refused anyway.
+        let hints = [("state", &long[..4000]), ("claims", &long[..]), ("login_hint", &long[..])];
+        let answer = send(&hints).await;
+        assert!(!answer.location().starts_with("/oauth/"), "{}", answer.location());
+        let claims = format!("{{\"a\":\"{}\"}}", &long[..7_900]);
+        send(&[("state", &long[..4000]), ("claims", &claims), ("login_hint", &long)]).await.expect(400);
+        let refused = send(&[("request", "e30.e30.")]).await.expect(303);
+        assert!(refused.location().contains("error=request_not_supported"), "{}", refused.location());
+        assert_eq!(kept(kit).await.len(), 1);
+        let pushed = rp.parameters(&[("padding", &long)]);
+        let pushed: Vec<(&str, &str)> = pushed.iter().map(|(n, v)| (*n, v.as_str())).collect();
+        rp.post(kit, "/oauth/par", &pushed).await.expect(201);
+        assert!(kept(kit).await.iter().all(|text| text.len() < 1000));
+        kit.advance_settled(Duration::from_secs(420), Duration::from_secs(60)).await;
+        assert_eq!(kept(kit).await, Vec::<String>::new(), "minutes after their end they are gone");
+    })
+    .await;
+}
+
+/// Anybody may send them, and the handler reads the whole body.
+#[tokio::test]
+async fn a_body_that_no_request_needs_is_refused() {
+    world(async |kit, rp, _| {
+        let long = "x".repeat(70_000);
+        for path in ["/oauth/token", "/oauth/introspect", "/oauth/revoke", "/oauth/par", "/oauth/authorize"] {
+            let id = rp.id.to_string();
+            let fields = [("client_id", id.as_str()), ("padding", &long)];
+            let answer = send_form(&mut kit.client(), path, &fields).await;
+            assert_eq!(answer.status.as_u16(), 413, "{path}");
+        }
+    })
+    .await;
+}

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::super::dry_run::{DryRun, Wanted, compare};
 use super::super::rollout::{self, Planned, Rollout, RolloutState, Stage};
 use super::super::{PolicyId, RolloutId, Rules};
-use super::{MANAGE, READ, done, name_of, policy_of};
+use super::{MANAGE, READ, done, name_of, policy_of, reachable};
 
 pub(super) fn routes() -> Routes {
     const ALL: &str = "/api/v1/organizations/{organization}/policy-rollouts";
@@ -139,6 +139,7 @@ async fn plan(
     Path((_, policy)): Path<(String, String)>,
     Json(body): Json<RolloutBody>,
 ) -> web::Result {
+    reachable(&app, &body.rules)?;
     let (id, ctx, by, now) =
         (access.organization_id()?, access.ctx.clone(), name_of(&access), access.ctx.now);
     let written = app

@@ -15,7 +15,7 @@ use platform::{App, Ctx};
 use serde::Deserialize;
 
 use super::super::api::views::{self, PolicyView};
-use super::super::api::{done, name_of, policy_of};
+use super::super::api::{done, name_of, policy_of, reachable};
 use super::super::decide::{self, OUTSIDE_NAME, Place, Target};
 use super::super::dry_run::{self, Touched, Wanted};
 use super::super::rollout::{self, Planned};
@@ -271,6 +271,7 @@ async fn try_it(
     form: &PolicyForm,
     rules: &Rules,
 ) -> Result<Tried, Problem> {
+    reachable(app, rules)?;
     let (id, ctx) = (access.organization_id()?, access.ctx.clone());
     let (form, rules, policy) = (form.clone(), rules.clone(), view.map(|view| view.id));
     app.db().read(move |tx| count(&ctx, tx, id, policy, &form, &rules)).await
@@ -314,6 +315,7 @@ async fn put(
     form: &PolicyForm,
     rules: &Rules,
 ) -> Result<&'static str, Problem> {
+    reachable(app, rules)?;
     let (id, ctx, by) = (access.organization_id()?, access.ctx.clone(), name_of(access));
     let (typed, rules, seen) = (form.clone(), rules.clone(), form.version.trim().parse().ok());
     let target = target_of(view, form);
