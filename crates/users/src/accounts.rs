@@ -190,6 +190,7 @@ fn activate(
     account: Account,
     name: &str,
 ) -> Result<Account, DbError> {
+    principals::account_for_update(tx, account.id)?;
     store::remove(tx, account.id)?;
     crate::factors::forget(tx, account.id)?;
     sessions::revoke_all(ctx, tx, account.id, None, "address_proved")?;
@@ -370,6 +371,7 @@ pub async fn change_password(
     let written = app
         .db()
         .write(ctx, move |tx| {
+            principals::account_for_update(tx, account)?;
             // Set anew meanwhile, by its owner through a mailed link: the password that was given here counts no more.
             if store::find(tx, account)?.map(|stored| stored.phc) != seen {
                 return Ok::<_, DbError>(Commit::unchanged(PasswordChange::WrongCurrent));

@@ -146,15 +146,16 @@ pub(crate) fn changed(
     Ok(recorded)
 }
 
-/// Whether this session may change factors: where there are some, it must have proved one.
+/// Whether this session may change factors: it still stands, and where there are some, it must have proved one. The
+/// caller holds the account ([`principals::account_for_update`]).
 pub fn may_change(tx: &mut ReadTx, account: AccountId, session: Option<SessionId>) -> Result<bool, DbError> {
-    if !has_any(tx, account)? {
-        return Ok(true);
-    }
     let standing = match session {
         Some(session) => sessions::standing(tx, account, session)?,
         None => None,
     };
+    if !has_any(tx, account)? {
+        return Ok(session.is_none() || standing.is_some());
+    }
     Ok(standing.is_some_and(|(level, _)| level >= Level::Mfa))
 }
 
@@ -326,6 +327,7 @@ pub(crate) fn forget(tx: &mut Tx, account: AccountId) -> Result<u64, DbError> {
 
 /// The same for any account, by whoever runs the installation.
 pub fn reset_account(app: &App, ctx: &Ctx, tx: &mut Tx, account: &Account) -> Result<Commit<Reset>, DbError> {
+    principals::account_for_update(tx, account.id)?;
     if forget(tx, account.id)? == 0 {
         return Ok(Commit::unchanged(Reset::Nothing));
     }
