@@ -204,6 +204,13 @@ pub fn account(tx: &mut ReadTx, id: AccountId) -> Result<Option<Account>, DbErro
     tx.first(&sql::ACCOUNT, params![id])?.as_ref().map(read_account).transpose()
 }
 
+/// As [`account`], and until this transaction ends nobody else changes it or does what takes this lock, too: whatever
+/// gives a person access (a session, a grant, a factor) and whatever ends it. Taken before anything is read that the
+/// other side writes; of several accounts in the order of their ids. SQLite has one writer anyway.
+pub fn account_for_update(tx: &mut Tx, id: AccountId) -> Result<Option<Account>, DbError> {
+    tx.first(&sql::ACCOUNT_FOR_UPDATE, params![id])?.as_ref().map(read_account).transpose()
+}
+
 /// By canonical address (`EmailAddress::key`).
 pub fn account_by_email(tx: &mut ReadTx, email: &str) -> Result<Option<Account>, DbError> {
     tx.first(&sql::ACCOUNT_BY_EMAIL, params![email])?.as_ref().map(read_account).transpose()

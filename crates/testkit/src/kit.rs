@@ -117,6 +117,11 @@ impl Kit {
         Client::new(self.router.clone(), &self.app.config().public_origin())
     }
 
+    /// The test's schema on PostgreSQL, for a look or a hand behind the program's back.
+    pub(crate) fn as_superuser(&self) -> String {
+        self.database.as_superuser().expect("a schema on PostgreSQL")
+    }
+
     pub fn now(&self) -> Timestamp {
         self.app.clock().now()
     }

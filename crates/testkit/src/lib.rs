@@ -20,6 +20,7 @@ pub mod http;
 pub mod kit;
 pub mod personas;
 pub mod program;
+mod turns;
 
 pub use http::{Answer, Client};
 pub use kit::{Kit, KitOptions, both, both_with, sqlite_only};

@@ -191,6 +191,7 @@ fn activate(
     account: Account,
     name: &str,
 ) -> Result<Account, DbError> {
+    principals::account_for_update(tx, account.id)?;
     store::remove(tx, account.id)?;
     crate::factors::forget(tx, account.id)?;
     sessions::revoke_all(ctx, tx, account.id, None, "address_proved")?;
@@ -368,23 +369,24 @@ pub async fn change_password(
         Err(refusals) => return Ok(PasswordChange::Refused(refusals)),
     };
     let (at, link_mail) = (ctx.clone(), notice(app, &person.email));
-    let keyring = app.keyring().clone();
+    let inner = app.clone();
     let seen = stored.map(|stored| stored.phc);
     let written = app
         .db()
         .write(ctx, move |tx| {
+            principals::account_for_update(tx, account)?;
             // Set anew meanwhile, by its owner through a mailed link: the password that was given here counts no more.
             if store::find(tx, account)?.map(|stored| stored.phc) != seen {
                 return Ok::<_, DbError>(Commit::unchanged(PasswordChange::WrongCurrent));
             }
-            if !factors::may_change(tx, account, keep)? {
+            if !factors::may_change(&inner, tx, account, keep, at.now)? {
                 return Ok(Commit::unchanged(PasswordChange::NeedsFactor));
             }
             store::set(&at, tx, account, &phc)?;
             let provider = sessions::provider_id(tx)?;
             sessions::revoke_all(&at, tx, account, keep, "password_changed")?;
             links::revoke(tx, Purpose::Recovery, &person.email, at.now)?;
-            mail::enqueue(&keyring, &at, tx, None, &link_mail)?;
+            mail::enqueue(inner.keyring(), &at, tx, None, &link_mail)?;
             let recorded = tx.record(Event::new(provider, "password.changed").target("account", account));
             Ok(Commit::changed(PasswordChange::Done, recorded))
         })

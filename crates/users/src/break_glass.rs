@@ -360,6 +360,13 @@ pub fn end(
         By::Owner(_) | By::Operator => true,
     };
     let Some(opening) = running.filter(due) else { return Ok(Commit::unchanged(false)) };
+    // Who signs in at this moment has done so, and is signed out below, or waits and is asked for a factor.
+    let mut let_in: Vec<AccountId> =
+        [Some(opening.asked_by), opening.joined_by].into_iter().flatten().collect();
+    let_in.sort_unstable();
+    for account in let_in {
+        principals::account_for_update(tx, account)?;
+    }
     let (state, action) = match opening.state {
         OpeningState::Asked => (OpeningState::Lapsed, "break_glass.lapsed"),
         _ => (OpeningState::Closed, "break_glass.closed"),

@@ -147,8 +147,9 @@ pub(crate) fn changed(
     Ok(recorded)
 }
 
-/// Whether this session may change factors: where there are some, it must have proved one; and of those, one of the rung
-/// that the policies ask for, as far as the account reaches it. Else the weaker factor would buy the stronger one.
+/// Whether this session may change factors: it still stands, and where there are some, it must have proved one; and of
+/// those, one of the rung that the policies ask for, as far as the account reaches it. Else the weaker factor would buy the
+/// stronger one. The caller holds the account ([`principals::account_for_update`]).
 pub fn may_change(
     app: &App,
     tx: &mut ReadTx,
@@ -156,15 +157,15 @@ pub fn may_change(
     session: Option<SessionId>,
     now: Timestamp,
 ) -> Result<bool, DbError> {
-    if !has_any(tx, account)? {
-        return Ok(true);
-    }
-    let asked = policies::effective(tx, account, now)?.factor;
-    let needed = reachable_level(tx, &passkeys::makes(app), account)?.min(asked).max(Level::Mfa);
     let standing = match session {
         Some(session) => sessions::standing(tx, account, session)?,
         None => None,
     };
+    if !has_any(tx, account)? {
+        return Ok(session.is_none() || standing.is_some());
+    }
+    let asked = policies::effective(tx, account, now)?.factor;
+    let needed = reachable_level(tx, &passkeys::makes(app), account)?.min(asked).max(Level::Mfa);
     Ok(standing.is_some_and(|(level, _)| level >= needed))
 }
 
@@ -339,6 +340,7 @@ pub(crate) fn forget(tx: &mut Tx, account: AccountId) -> Result<u64, DbError> {
 
 /// The same for any account, by whoever runs the installation.
 pub fn reset_account(app: &App, ctx: &Ctx, tx: &mut Tx, account: &Account) -> Result<Commit<Reset>, DbError> {
+    principals::account_for_update(tx, account.id)?;
     if forget(tx, account.id)? == 0 {
         return Ok(Commit::unchanged(Reset::Nothing));
     }

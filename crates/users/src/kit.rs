@@ -84,6 +84,15 @@ pub async fn try_password(browser: &mut Client, email: &str, password: &str) -> 
     browser.submit("/sign-in", &[("email", email), ("password", password)]).await
 }
 
+/// What [`change_password`] sets.
+pub const NEW_PASSWORD: &str = "eleven quiet lanterns by the quay";
+
+/// Changes the password, which ends everything else that the account has open.
+pub async fn change_password(mut browser: Client) {
+    let body = serde_json::json!({ "current": PASSWORD, "password": NEW_PASSWORD });
+    browser.put("/api/v1/account/password", body).await.expect(204);
+}
+
 /// Whether a mail to `email` says this. Mails of one moment come in any order.
 pub async fn was_told(kit: &Kit, email: &str, words: &str) -> bool {
     let mails = kit.mails().await;

@@ -143,8 +143,8 @@ async fn finish(
         .db()
         .write(ctx, move |tx| {
             // The state may have changed while the hash was computed.
-            let person =
-                principals::account(tx, account)?.filter(|person| person.state == AccountState::Active);
+            let person = principals::account_for_update(tx, account)?
+                .filter(|person| person.state == AccountState::Active);
             let Some(person) = person else { return Ok::<_, DbError>(Commit::unchanged(Some(None))) };
             // So may the password: who knew the old one must not come in after it was changed.
             if store::find(tx, account)?.map(|stored| stored.phc) != old {
@@ -227,7 +227,9 @@ pub fn use_link(ctx: &Ctx, tx: &mut Tx, token: &LinkToken) -> Result<Commit<Opti
         return Ok(Commit::unchanged(None));
     };
     let account = match link.account {
-        Some(id) => principals::account(tx, id)?.filter(|account| account.state == AccountState::Active),
+        Some(id) => {
+            principals::account_for_update(tx, id)?.filter(|account| account.state == AccountState::Active)
+        }
         None => None,
     };
     let Some(account) = account else { return Ok(Commit::unchanged(None)) };

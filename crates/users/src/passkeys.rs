@@ -301,6 +301,7 @@ pub fn prove(
         Ok(count) => count,
         Err(refusal) => return wrong(known, refusal),
     };
+    let account = principals::account_for_update(tx, passkey.account)?;
     if let Err(refusal) = party.challenges.spend(tx, Ceremony::Get, binding, &challenge, ctx.now)? {
         return wrong(known, refusal);
     }
@@ -308,7 +309,6 @@ pub fn prove(
     if tx.execute(&sql::USED, params![passkey.id, count, ctx.now])? != 1 {
         return wrong(known, Refusal::Counter);
     }
-    let account = principals::account(tx, passkey.account)?;
     match account.filter(|account| account.state == AccountState::Active) {
         Some(account) => Ok(Proved::Right { method: passkey.method(&party.makes), account }),
         None => wrong(known, Refusal::Unreadable),

@@ -110,11 +110,16 @@ pub fn finish(
     phc: &str,
 ) -> Result<Commit<Recovered>, DbError> {
     let dead = || Ok(Commit::unchanged(Recovered::LinkDead));
-    let Some(link) = links::consume(tx, Purpose::Recovery, token, ctx.now)? else { return dead() };
+    let Some(link) = links::find(tx, Purpose::Recovery, token, ctx.now)? else { return dead() };
     let Some(id) = link.account else { return dead() };
-    let account = principals::account(tx, id)?.filter(|account| account.state == AccountState::Active);
-    let Some(account) = account else { return dead() };
+    let account = principals::account_for_update(tx, id)?;
+    let Some(account) = account.filter(|account| account.state == AccountState::Active) else {
+        return dead();
+    };
     if account.email != link.email || crate::domains::is_frozen(tx, &account)? {
+        return dead();
+    }
+    if links::consume(tx, Purpose::Recovery, token, ctx.now)?.is_none() {
         return dead();
     }
     let provider = sessions::provider_id(tx)?;

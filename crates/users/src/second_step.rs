@@ -62,7 +62,8 @@ fn barred_here(
     }))
 }
 
-/// Goes on after a first proof: with a session, or with the second step where the account has a factor.
+/// Goes on after a first proof: with a session, or with the second step where the account has a factor. The caller holds
+/// the account ([`principals::account_for_update`]).
 pub fn enter(
     ctx: &Ctx,
     tx: &mut Tx,
@@ -224,7 +225,8 @@ pub(crate) fn failed(
     Ok(tx.record(event))
 }
 
-/// Finishes a waiting sign-in.
+/// Finishes a waiting sign-in. Each try is counted before it is judged, one after the other for an account: of codes that
+/// come at once no more are looked at than of codes that come in turn.
 pub fn finish(
     app: &App,
     ctx: &Ctx,
@@ -232,25 +234,33 @@ pub fn finish(
     token: &LinkToken,
     given: &Given,
 ) -> Result<Commit<Outcome>, DbError> {
-    let Some(account) = find(tx, token, ctx.now)? else { return Ok(Commit::unchanged(Outcome::Dead)) };
+    let dead = || Ok(Commit::unchanged(Outcome::Dead));
+    let Some(account) = find(tx, token, ctx.now)? else { return dead() };
+    let account = principals::account_for_update(tx, account.id)?;
+    let Some(account) = account.filter(|account| account.state == AccountState::Active) else {
+        return dead();
+    };
+    // Ended, used or tried too often meanwhile: there is nothing left to count.
+    if tx.execute(&sql::TRY, params![token.hash(), ctx.now, ATTEMPTS_MAX])? != 1 {
+        return dead();
+    }
     if let Some(wait) = throttles::refuses_second(tx, account.id, ctx.now)? {
         return Ok(Commit::unchanged(Outcome::Throttled(wait)));
     }
     let Some(method) = judge(app, ctx, tx, &account, given)? else {
-        tx.execute(&sql::FAIL, params![token.hash()])?;
         let told = "Somebody seems to know your password";
         let recorded = failed(app, ctx, tx, &account, told)?;
         return Ok(Commit::changed(Outcome::Wrong, recorded));
     };
     // Of two right answers at once only one finds the sign-in unused.
     if tx.execute(&sql::CONSUME, params![token.hash(), ctx.now])? != 1 {
-        return Ok(Commit::unchanged(Outcome::Dead));
+        return dead();
     }
     let provider = sessions::provider_id(tx)?;
     let upstream = match way(tx, token)? {
         Way::Here => None,
         Way::Through(organization, upstream) => Some((organization, upstream)),
-        Way::Disabled => return Ok(Commit::unchanged(Outcome::Dead)),
+        Way::Disabled => return dead(),
     };
     let through = upstream.as_ref().map(|(organization, upstream)| (*organization, upstream.connection));
     if enforcement::bars(tx, account.id, through, ctx.now)? {

@@ -352,6 +352,7 @@ pub fn list(tx: &mut ReadTx, account: AccountId, now: Timestamp) -> Result<Vec<S
 
 /// Ends one session of this account; `false` when there is no such live one.
 pub fn revoke(ctx: &Ctx, tx: &mut Tx, account: AccountId, id: SessionId) -> Result<Commit<bool>, DbError> {
+    principals::account_for_update(tx, account)?;
     if tx.execute(&sql::REVOKE, params![account, id, ctx.now])? == 0 {
         return Ok(Commit::unchanged(false));
     }
@@ -370,6 +371,7 @@ pub(crate) fn revoke_with_grants(
     account: AccountId,
     id: SessionId,
 ) -> Result<bool, DbError> {
+    principals::account_for_update(tx, account)?;
     crate::openid_provider::grants::end_all_of_session(tx, id, ctx.now)?;
     Ok(*revoke(ctx, tx, account, id)?.value())
 }
@@ -404,6 +406,8 @@ pub fn revoke_all(
     except: Option<SessionId>,
     reason: &'static str,
 ) -> Result<Commit<u64>, DbError> {
+    // Whoever begins something for this account at this moment has done so, and it ends here, or waits and finds it ended.
+    principals::account_for_update(tx, account)?;
     crate::second_step::forget(tx, account)?;
     let count = tx.execute(&sql::REVOKE_ALL, params![account, except, ctx.now])?;
     // Signing out leaves what is for offline use; whatever says that the account was in wrong hands does not.

@@ -23,6 +23,12 @@ crate::statements! {
     pub(super) ACCOUNT: Platform =
         "select id, email, email_domain, name, state, managed_by, managed_since, created_at
          from accounts where id = $1";
+    /// `no key update` leaves inserts that refer to the account free to go on.
+    pub(super) ACCOUNT_FOR_UPDATE: Platform =
+        "select id, email, email_domain, name, state, managed_by, managed_since, created_at
+         from accounts where id = $1",
+        postgres "select id, email, email_domain, name, state, managed_by, managed_since, created_at
+         from accounts where id = $1 for no key update";
     pub(super) ACCOUNT_BY_EMAIL: Platform =
         "select id, email, email_domain, name, state, managed_by, managed_since, created_at
          from accounts where email = $1";

@@ -174,7 +174,7 @@ impl Claiming<'_> {
         let Some(touched) = touched_one(tx, organization, &self.claim.domain_name, id)? else {
             return Ok(None);
         };
-        let Some(account) = principals::account(tx, id)? else { return Ok(None) };
+        let Some(account) = principals::account_for_update(tx, id)? else { return Ok(None) };
         if touched.retire {
             retire(self.ctx, tx, &account)?;
             let event = Event::new(organization, "account.left_behind_closed").target("account", id);

@@ -186,7 +186,7 @@ pub(crate) async fn on_own<T: Send + 'static>(
     let written = app
         .db()
         .write(&access.ctx, move |tx| {
-            let Some(person) = principals::account(tx, account)? else {
+            let Some(person) = principals::account_for_update(tx, account)? else {
                 return Ok(Commit::unchanged(Err(Problem::not_found("account"))));
             };
             if !super::may_change(&inner, tx, account, session, ctx.now)? {

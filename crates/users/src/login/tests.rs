@@ -5,7 +5,7 @@ use serde_json::json;
 use testkit::both_with;
 
 use super::pages::safe_next;
-use crate::kit::{PASSWORD, real_sign_in, sign_up, try_password};
+use crate::kit::{PASSWORD, change_password, real_sign_in, sign_up, try_password};
 use crate::throttles::PAIR_FAILURES_MAX;
 
 const MARA: &str = "mara@harbor-logistics.dev";
@@ -230,6 +230,41 @@ async fn a_password_changed_meanwhile_does_not_sign_in() {
             let late = super::finish(&kit.app, &ctx, known.provider, account, subject, known.phc, None);
             assert!(late.await.unwrap().is_none());
             assert_eq!(kit.actions(known.provider).await.last().unwrap(), "password.recovered");
+        },
+        real_sign_in,
+    )
+    .await;
+}
+
+async fn by_password(mut browser: testkit::Client) -> (testkit::Client, testkit::Answer) {
+    let answer = browser.post("/api/v1/sessions", json!({ "email": MARA, "password": PASSWORD })).await;
+    (browser, answer)
+}
+
+/// ASVS 15.4.2, at the same moment: a sign-in that has not committed is ended by the change, one that comes while the
+/// change has not committed waits for it.
+#[tokio::test]
+async fn a_sign_in_with_the_old_password_does_not_outlive_a_change_at_the_same_moment() {
+    both_with(
+        async |kit| {
+            kit.organization("northwind").await;
+            let mara = sign_up(kit, MARA).await;
+            let ((mut thief, answer), ()) =
+                kit.overlapped(by_password(kit.nobody()), change_password(mara)).await;
+            answer.expect(201);
+            thief.get("/account").await.expect(303);
+        },
+        real_sign_in,
+    )
+    .await;
+    both_with(
+        async |kit| {
+            kit.organization("northwind").await;
+            let mara = sign_up(kit, MARA).await;
+            let ((), (mut thief, answer)) =
+                kit.overlapped(change_password(mara), by_password(kit.nobody())).await;
+            answer.expect(401);
+            thief.get("/account").await.expect(303);
         },
         real_sign_in,
     )

@@ -5,6 +5,7 @@ use platform::db::{Commit, DbError, ReadTx, Tx};
 use platform::events::Event;
 use platform::ids::{AccountId, Id};
 use platform::params;
+use platform::principals;
 use platform::time::Timestamp;
 
 use super::answer::Refusal;
@@ -37,6 +38,13 @@ pub fn signed_in(tx: &mut ReadTx, session: SessionId, now: Timestamp) -> Result<
     let amr = row.get::<String>(1)?.split_whitespace().map(str::to_owned).collect();
     let level = Level::from_rank(row.get(2)?);
     Ok(Some(SignedIn { account: row.get(0)?, session, at: row.get(3)?, amr, level }))
+}
+
+/// Asks again, in the write that gives access: whoever ends the sessions and grants of the account has done so before, or
+/// waits and ends what is begun here, too.
+pub fn still_signed_in(tx: &mut Tx, person: &SignedIn, now: Timestamp) -> Result<Option<SignedIn>, DbError> {
+    principals::account_for_update(tx, person.account)?;
+    Ok(signed_in(tx, person.session, now)?.filter(|found| found.account == person.account))
 }
 
 /// What to do next.
@@ -133,17 +141,18 @@ pub fn consent(
     Ok(())
 }
 
-/// Begins the grant and gives its code.
+/// Begins the grant and gives its code; `None` when the session has ended since it was read.
 pub fn issue(
     ctx: &Ctx,
     tx: &mut Tx,
     product: &Product,
     request: &Request,
     person: &SignedIn,
-) -> Result<Commit<LinkToken>, DbError> {
-    let details = details(request, person);
+) -> Result<Commit<Option<LinkToken>>, DbError> {
+    let Some(person) = still_signed_in(tx, person, ctx.now)? else { return Ok(Commit::unchanged(None)) };
+    let details = details(request, &person);
     let whose = Person { account: person.account, session: person.session };
-    Ok(grants::begin(ctx, tx, product, &whose, &details, true)?.map(|(_, code)| code))
+    Ok(grants::begin(ctx, tx, product, &whose, &details, true)?.map(|(_, code)| Some(code)))
 }
 
 pub fn details(request: &Request, person: &SignedIn) -> Details {

@@ -106,6 +106,8 @@ pub enum Decided {
     Gone,
     /// This person may not use the product.
     NotAllowed,
+    /// The session has ended since it was read.
+    SignedOut,
 }
 
 /// The person's answer.
@@ -116,6 +118,9 @@ pub fn decide(
     person: &SignedIn,
     allow: bool,
 ) -> Result<Commit<Decided>, DbError> {
+    let Some(person) = authorize::still_signed_in(tx, person, ctx.now)? else {
+        return Ok(Commit::unchanged(Decided::SignedOut));
+    };
     let Some(found) = waiting(tx, code, ctx.now)? else { return Ok(Commit::unchanged(Decided::Gone)) };
     if !products::standing_at(tx, &found.product, person.account, person.level, ctx.now)?.allowed {
         return Ok(Commit::unchanged(Decided::NotAllowed));
@@ -133,7 +138,7 @@ pub fn decide(
         scopes: found.scopes.clone(),
         auth_time: super::seconds(person.at),
         level: person.level,
-        amr: person.amr.clone(),
+        amr: person.amr,
         sid: platform::ids::Id::uuid(person.session).to_string(),
         ..Details::default()
     };

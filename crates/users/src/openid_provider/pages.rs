@@ -181,13 +181,16 @@ async fn authorize_get(State(app): State<App>, access: Access, RawQuery(query): 
         Err(refusal) => return redirect(&refusal_address(&app, &asked, &refusal)?),
     };
     let who = person(&app, &access).await?;
-    match decide(&app, &access, &asked, &request, who.clone(), None, false).await? {
-        Next::Issue => {
-            let who = who.ok_or_else(Problem::internal)?;
-            let code =
-                issue(&app, &access, &asked, &request, who, None).await?.ok_or_else(Problem::internal)?;
-            redirect(&answer_address(&app, &asked, &[("code", &code.text())])?)
+    let mut next = decide(&app, &access, &asked, &request, who.clone(), None, false).await?;
+    if next == Next::Issue {
+        let who = who.ok_or_else(Problem::internal)?;
+        if let Issued::Code(code) = issue(&app, &access, &asked, &request, who, None).await? {
+            return redirect(&answer_address(&app, &asked, &[("code", &code.text())])?);
         }
+        next = decide(&app, &access, &asked, &request, None, None, false).await?;
+    }
+    match next {
+        Next::Issue => Err(Problem::internal()),
         Next::Refuse(refusal) => redirect(&refusal_address(&app, &asked, &refusal)?),
         Next::SignIn | Next::Prove | Next::Consent => {
             let params = asked.params.to_keep().map_err(|refusal| on_page(&refusal))?;
@@ -207,6 +210,13 @@ async fn authorize_get(State(app): State<App>, access: Access, RawQuery(query): 
 async fn authorize_post(State(app): State<App>, access: Access, body: Bytes) -> web::Result {
     let params = Params::parse(&body).map_err(|refusal| on_page(&refusal))?;
     let pairs = String::from_utf8_lossy(&body).into_owned();
+    // What was pushed is kept already, works once, and is for the GET to use up.
+    let pushed = params.get("request_uri").filter(|uri| uri.starts_with(PUSHED));
+    if let (Some(id), Some(uri)) = (params.get("client_id"), pushed) {
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        query.append_pair("client_id", id).append_pair("request_uri", uri);
+        return web::see_other(&format!("{AUTHORIZE}?{}", query.finish()));
+    }
     // Short requests go on as they are; long ones would not fit an address.
     if pairs.len() < 4000 {
         return web::see_other(&format!("{AUTHORIZE}?{pairs}"));
@@ -255,7 +265,15 @@ async fn decide(
     Ok(decided)
 }
 
-/// Begins the grant; with `kept` the request it answers is used up in the same transaction, `None` when it was before.
+enum Issued {
+    Code(LinkToken),
+    /// The request was answered before.
+    Gone,
+    /// The session has ended since it was read.
+    SignedOut,
+}
+
+/// Begins the grant; with `kept` the request it answers is used up in the same transaction.
 async fn issue(
     app: &App,
     access: &Access,
@@ -263,20 +281,21 @@ async fn issue(
     request: &Request,
     who: SignedIn,
     kept: Option<(LinkToken, bool)>,
-) -> Result<Option<LinkToken>, Problem> {
+) -> Result<Issued, Problem> {
     let (ctx, product, request) = (access.ctx.clone(), asked.product.clone(), request.clone());
     let written = app
         .db()
         .write(&access.ctx, move |tx| {
             if let Some((token, agreed)) = &kept {
                 if !authorize::use_kept(tx, token, ctx.now)? {
-                    return Ok::<_, DbError>(Commit::unchanged(None));
+                    return Ok::<_, DbError>(Commit::unchanged(Issued::Gone));
                 }
                 if *agreed {
                     authorize::consent(&ctx, tx, product.id, who.account, &request.scopes)?;
                 }
             }
-            Ok(authorize::issue(&ctx, tx, &product, &request, &who)?.map(Some))
+            let issued = authorize::issue(&ctx, tx, &product, &request, &who)?;
+            Ok(issued.map(|code| code.map_or(Issued::SignedOut, Issued::Code)))
         })
         .await?;
     Ok(written.value)
@@ -371,9 +390,13 @@ async fn interaction(State(app): State<App>, access: Access, Path(text): Path<St
         }),
         Next::Issue => {
             let who = who.ok_or_else(Problem::internal)?;
-            let code =
-                issue(&app, &access, &asked, &request, who, Some((token, false))).await?.ok_or_else(gone)?;
-            hop(&app, &access, &name, &answer_address(&app, &asked, &[("code", &code.text())])?)
+            match issue(&app, &access, &asked, &request, who, Some((token, false))).await? {
+                Issued::Code(code) => {
+                    hop(&app, &access, &name, &answer_address(&app, &asked, &[("code", &code.text())])?)
+                }
+                Issued::Gone => Err(gone()),
+                Issued::SignedOut => web::see_other(&sign_in_address(&text, &request)),
+            }
         }
         Next::Refuse(refusal) => hop(&app, &access, &name, &refusal_address(&app, &asked, &refusal)?),
     }
@@ -414,9 +437,13 @@ async fn consent(
     match decide(&app, &access, &asked, &request, who.clone(), Some(since), true).await? {
         Next::Issue => {
             let who = who.ok_or_else(Problem::internal)?;
-            let code =
-                issue(&app, &access, &asked, &request, who, Some((token, true))).await?.ok_or_else(gone)?;
-            hop(&app, &access, &name, &answer_address(&app, &asked, &[("code", &code.text())])?)
+            match issue(&app, &access, &asked, &request, who, Some((token, true))).await? {
+                Issued::Code(code) => {
+                    hop(&app, &access, &name, &answer_address(&app, &asked, &[("code", &code.text())])?)
+                }
+                Issued::Gone => Err(gone()),
+                Issued::SignedOut => web::see_other(&sign_in_address(&text, &request)),
+            }
         }
         Next::Refuse(refusal) => hop(&app, &access, &name, &refusal_address(&app, &asked, &refusal)?),
         Next::SignIn | Next::Prove | Next::Consent => web::see_other(&sign_in_address(&text, &request)),
@@ -497,6 +524,7 @@ async fn device_answer(State(app): State<App>, access: Access, Form(form): Form<
         device::Decided::Allowed => "The device is connected. You can close this page.",
         device::Decided::Denied => "The device was refused. You can close this page.",
         device::Decided::Gone => return device_form(&app, &access, &form.user_code, UNKNOWN),
+        device::Decided::SignedOut => return Err(Problem::sign_in()),
         device::Decided::NotAllowed => {
             return Err(Problem::forbidden(
                 "access to this product, which your organization has not been given",

@@ -17,6 +17,7 @@ mod conformance;
 mod disabled;
 mod flows;
 mod logout;
+mod races;
 mod security;
 
 pub(crate) const CALLBACK: &str = "https://rp.example/callback";

@@ -350,7 +350,7 @@ pub(crate) async fn add_for(
     let written = app
         .db()
         .write(&access.ctx, move |tx| {
-            let Some(person) = principals::account(tx, account)? else {
+            let Some(person) = principals::account_for_update(tx, account)? else {
                 return Ok(Commit::unchanged(Err(Problem::not_found("account"))));
             };
             if !factors::may_change(&inner, tx, account, session, ctx.now)? {

@@ -402,3 +402,56 @@ proptest! {
         let _ = PublicKey::parse(&bytes);
     }
 }
+
+/// Whoever sits in a session that ends at this moment leaves no key behind: with no factor to prove, the session itself is
+/// all there is to ask.
+#[tokio::test]
+async fn a_session_that_ends_at_the_same_moment_adds_no_factor() {
+    both_with(
+        async |kit| {
+            kit.organization("northwind").await;
+            let mara = sign_up(kit, MARA).await;
+            let mut thief = kit.nobody();
+            try_password(&mut thief, MARA, PASSWORD).await.expect(303);
+            thief.get("/account").await.expect(200);
+            let mut key = Authenticator::new(&origin(kit));
+            // Asked for while the session stands.
+            let asked = thief.post("/api/v1/account/passkeys/options", json!({})).await.expect(200).json();
+            let body = json!({ "name": "Black key", "credential": key.create(&asked) });
+            let add = async move { thief.post("/api/v1/account/passkeys", body).await };
+            let ((), answer) = kit.overlapped(crate::kit::change_password(mara), add).await;
+            assert!(matches!(answer.status.as_u16(), 401 | 403), "{}", answer.text());
+            let mut owner = kit.nobody();
+            let body = json!({ "email": MARA, "password": crate::kit::NEW_PASSWORD });
+            owner.post("/api/v1/sessions", body).await.expect(201);
+            let factors = owner.get("/api/v1/account/factors").await.expect(200).json();
+            assert_eq!(factors["passkeys"], json!([]));
+        },
+        real_sign_in,
+    )
+    .await;
+}
+
+/// The same by hand: what the write finds, whatever the guard had seen.
+#[tokio::test]
+async fn a_session_that_has_ended_changes_no_factor() {
+    both_with(
+        async |kit| {
+            kit.organization("northwind").await;
+            sign_up(kit, MARA).await;
+            let ctx = kit.ctx();
+            let (at, app) = (ctx.clone(), kit.app.clone());
+            let done = kit.app.db().write(&ctx, move |tx| {
+                let account = platform::principals::account_by_email(tx, MARA)?.expect("Mara").id;
+                let session = crate::sessions::list(tx, account, at.now)?[0].id;
+                let before = crate::factors::may_change(&app, tx, account, Some(session), at.now)?;
+                let revoked = crate::sessions::revoke_all(&at, tx, account, None, "password_changed")?;
+                let after = crate::factors::may_change(&app, tx, account, Some(session), at.now)?;
+                Ok::<_, platform::db::DbError>(revoked.map(|_| (before, after)))
+            });
+            assert_eq!(done.await.unwrap().value, (true, false));
+        },
+        real_sign_in,
+    )
+    .await;
+}

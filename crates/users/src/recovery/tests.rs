@@ -221,3 +221,40 @@ async fn a_managers_power_ends_before_the_password() {
     )
     .await;
 }
+
+/// Who knows the old password and signs in at the same moment is put out by a recovery, too.
+#[tokio::test]
+async fn a_sign_in_with_the_old_password_does_not_outlive_a_recovery_at_the_same_moment() {
+    for sign_in_first in [true, false] {
+        both_with(
+            async |kit| {
+                kit.organization("northwind").await;
+                sign_up(kit, MARA).await;
+                kit.nobody().post("/api/v1/recoveries", json!({ "email": MARA })).await.expect(202);
+                let link = mailed_link(kit, MARA).await;
+                let (mut owner, mut thief) = (kit.nobody(), kit.nobody());
+                owner.get(&link).await.expect(200);
+                let recover = async move {
+                    owner.submit(&link, &[("password", NEW)]).await.expect(303);
+                    owner
+                };
+                let sign_in = async move {
+                    let body = json!({ "email": MARA, "password": PASSWORD });
+                    let answer = thief.post("/api/v1/sessions", body).await;
+                    (thief, answer)
+                };
+                let (mut owner, (mut thief, answer)) = if sign_in_first {
+                    let (thief, owner) = kit.overlapped(sign_in, recover).await;
+                    (owner, thief)
+                } else {
+                    kit.overlapped(recover, sign_in).await
+                };
+                answer.expect(if sign_in_first { 201 } else { 401 });
+                thief.get("/account").await.expect(303);
+                owner.get("/account").await.expect(200);
+            },
+            real_sign_in,
+        )
+        .await;
+    }
+}

@@ -6,7 +6,7 @@ use testkit::authenticator::{Authenticator, app_shows};
 use testkit::both_with;
 
 use crate::factors::tests::enrol_app;
-use crate::kit::{PASSWORD, mailed_link, real_sign_in, sign_up, try_password, was_told};
+use crate::kit::{PASSWORD, change_password, mailed_link, real_sign_in, sign_up, try_password, was_told};
 
 const MARA: &str = "mara@harbor-logistics.dev";
 const STEP: &str = "/api/v1/sessions/second-step";
@@ -291,4 +291,74 @@ async fn a_changed_password_ends_a_waiting_sign_in() {
         real_sign_in,
     )
     .await;
+}
+
+async fn guess(mut browser: testkit::Client, code: String) -> testkit::Answer {
+    browser.post(STEP, json!({ "totp": code })).await
+}
+
+/// How many of these answers are of this kind.
+fn count(answers: &[testkit::Answer], kind: &str) -> usize {
+    answers.iter().filter(|answer| answer.json()["type"] == kind).count()
+}
+
+/// Tries that come at once are counted as those that come in turn: five for a sign-in, ten for an account.
+#[tokio::test]
+async fn codes_that_come_at_once_are_no_more_tries() {
+    both_with(
+        async |kit| {
+            kit.organization("northwind").await;
+            let mut mara = sign_up(kit, MARA).await;
+            enrol_app(kit, &mut mara).await;
+            let mut guesser = kit.nobody();
+            guesser.post("/api/v1/sessions", credentials()).await.expect(202);
+            let tries = (0..8).map(|_| guess(guesser.clone(), "000000".to_owned())).collect();
+            let answers = kit.all_at_once(tries).await;
+            assert_eq!(count(&answers, "/problems/wrong-factor"), 5);
+            assert_eq!(count(&answers, "/problems/sign-in-over"), 3);
+            // Two more sign-ins: of their eight tries the account has five left.
+            let mut tries = Vec::new();
+            for _ in 0..2 {
+                let mut guesser = kit.nobody();
+                guesser.post("/api/v1/sessions", credentials()).await.expect(202);
+                tries.extend((0..4).map(|_| guess(guesser.clone(), "000000".to_owned())));
+            }
+            let answers = kit.all_at_once(tries).await;
+            assert_eq!(count(&answers, "/problems/wrong-factor"), 5);
+            assert!(was_told(kit, MARA, "know your password").await);
+        },
+        real_sign_in,
+    )
+    .await;
+}
+
+/// A sign-in by the old password whose code is right at the moment of the change, before it and after it.
+#[tokio::test]
+async fn a_second_step_does_not_outlive_a_change_of_the_password_at_the_same_moment() {
+    for code_first in [true, false] {
+        both_with(
+            async |kit| {
+                kit.organization("northwind").await;
+                let mut mara = sign_up(kit, MARA).await;
+                let (secret, _) = enrol_app(kit, &mut mara).await;
+                kit.advance(MINUTE);
+                let mut thief = kit.nobody();
+                thief.post("/api/v1/sessions", credentials()).await.expect(202);
+                let code = app_shows(&secret, kit.now());
+                let step = async move {
+                    let answer = thief.post(STEP, json!({ "totp": code })).await;
+                    (thief, answer)
+                };
+                let (mut thief, answer) = if code_first {
+                    kit.overlapped(step, change_password(mara)).await.0
+                } else {
+                    kit.overlapped(change_password(mara), step).await.1
+                };
+                answer.expect(if code_first { 201 } else { 401 });
+                thief.get("/account").await.expect(303);
+            },
+            real_sign_in,
+        )
+        .await;
+    }
 }

@@ -327,6 +327,11 @@ pub(crate) fn arrive(at: &Arriving<'_>, tx: &mut Tx) -> Result<Commit<Arrival>, 
         Verdict::Adopt(account) => standing::adopt(at, tx, account)?,
         Verdict::Create(address) => standing::create(at, tx, &address)?,
     };
+    // Changed since it was judged: judged anew.
+    let held = principals::account_for_update(tx, account.id)?;
+    if held.is_none_or(|held| (held.state, held.managed_by) != (account.state, account.managed_by)) {
+        return Err(DbError::Serialization);
+    }
     if at.connection.social.is_none() {
         standing::keep(at, tx, &account)?;
     }

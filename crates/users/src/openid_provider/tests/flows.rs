@@ -207,6 +207,14 @@ async fn a_pushed_request_is_used_once_by_its_own_product() {
         kit.advance(Duration::from_secs(61));
         let late = encode(&[("client_id", &id), ("request_uri", &uri)]);
         browser.get(&format!("/oauth/authorize?{late}")).await.expect(400);
+        // By POST, too, as OpenID Connect Core §3.1.2.1 has it.
+        let uri = push().await["request_uri"].as_str().unwrap().to_owned();
+        let form = [("client_id", id.as_str()), ("request_uri", uri.as_str())];
+        let answer = super::send_form(&mut kit.nobody(), "/oauth/authorize", &form).await.expect(303);
+        let path = answer.location().to_owned();
+        let code = landed(&mut browser, &path).await["code"].clone();
+        rp.redeem(kit, &code).await.expect(200);
+        assert_eq!(browser.get(&path).await.expect(400).location(), "");
         // What would be refused later is refused at once.
         let mut wrong = fields.clone();
         wrong.retain(|(name, _)| *name != "code_challenge");
