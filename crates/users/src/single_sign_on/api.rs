@@ -18,11 +18,15 @@ use serde::{Deserialize, Serialize};
 use super::links::{self, Unlinked};
 use super::oidc::{self, Report};
 use super::{
-    ClientProof, Connection, ConnectionId, Content, Effect, For, Kind, Mapping, Oidc, Saved, Settings, Switched,
-    Wrong,
+    ClientProof, Connection, ConnectionId, Content, Effect, For, Kind, Mapping, Oidc, Saved, Settings,
+    Switched, Wrong,
 };
+
+mod saml;
+
 use crate::directories::DirectoryId;
 use crate::names::Name;
+pub use saml::{SamlChange, SamlView};
 
 pub(super) const READ: Openness = Openness::Organization(Permission::PoliciesRead);
 pub(super) const MANAGE: Openness = Openness::Organization(Permission::PoliciesManage);
@@ -162,12 +166,15 @@ fn link_routes() -> Routes {
 pub struct NewConnection {
     #[schema(example = "Entra ID")]
     pub name: String,
-    /// `oidc`, which is also what is taken when it is left out.
+    /// `oidc`, which is also what is taken when it is left out, or `saml`.
     #[serde(default)]
     pub kind: Option<Kind>,
-    /// As the provider writes it, letter for letter.
+    /// As the provider writes it, letter for letter. With SAML its metadata says it: leave it out.
+    #[serde(default)]
     #[schema(example = "https://login.example.com/realm")]
     pub issuer: String,
+    /// Of OpenID Connect alone, as everything up to `sign_out_upstream`.
+    #[serde(default)]
     #[schema(example = "bailiwick")]
     pub client_id: String,
     #[serde(default)]
@@ -191,6 +198,9 @@ pub struct NewConnection {
     /// For everybody, by this name in policies; the provider's organization alone may say it.
     #[serde(default)]
     pub social: Option<String>,
+    /// Of SAML alone; `metadata` or `metadata_url` is needed.
+    #[serde(default)]
+    pub saml: Option<SamlChange>,
 }
 
 /// What is left out stays as it is.
@@ -214,6 +224,9 @@ pub struct ConnectionChange {
     pub sign_out_upstream: Option<bool>,
     #[serde(default)]
     pub mapping: Option<Mapping>,
+    /// Of SAML alone.
+    #[serde(default)]
+    pub saml: Option<SamlChange>,
 }
 
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
@@ -252,11 +265,17 @@ pub struct ConnectionView {
     pub failed_at: Option<Timestamp>,
     /// Why the last sign-in that failed did.
     pub failure: String,
+    /// Of SAML; what is only of OpenID Connect above is empty then.
+    pub saml: Option<SamlView>,
 }
 
 impl ConnectionView {
     pub(super) fn new(app: &App, connection: Connection) -> Self {
-        let Settings::Oidc(oidc) = connection.settings.clone();
+        let oidc = connection.settings.oidc();
+        let redirect_uri = match &connection.settings {
+            Settings::Oidc(_) => super::redirect_uri(app, connection.id),
+            Settings::Saml(_) => super::saml::acs(app, connection.id),
+        };
         let begin = super::pages::sign_in::begin_path(connection.id);
         Self {
             id: connection.id,
@@ -265,14 +284,15 @@ impl ConnectionView {
             social: connection.social.clone(),
             directory: connection.directory,
             has_secret: connection.has_secret(),
-            issuer: oidc.issuer,
-            client_id: oidc.client_id,
-            client_proof: oidc.client_proof,
-            algorithm: oidc.algorithm,
-            scopes: oidc.scopes,
-            sign_out_upstream: oidc.sign_out_upstream,
+            issuer: connection.settings.issuer().to_owned(),
+            client_id: oidc.map(|oidc| oidc.client_id.clone()).unwrap_or_default(),
+            client_proof: oidc.map_or(ClientProof::None, |oidc| oidc.client_proof),
+            algorithm: oidc.map(|oidc| oidc.algorithm.clone()).unwrap_or_default(),
+            scopes: oidc.map(|oidc| oidc.scopes.clone()).unwrap_or_default(),
+            sign_out_upstream: oidc.is_some_and(|oidc| oidc.sign_out_upstream),
+            saml: connection.settings.saml().map(|saml| SamlView::new(app, connection.id, saml)),
             mapping: connection.mapping,
-            redirect_uri: super::redirect_uri(app, connection.id),
+            redirect_uri,
             backchannel_logout_uri: super::backchannel_logout_uri(app, connection.id),
             sign_in_url: crate::accounts::join(&app.config().public_url, &begin),
             created_at: connection.created_at,
@@ -359,8 +379,10 @@ fn saved(saved: Saved) -> Result<Connection, Problem> {
         Saved::NameTaken => Err(Problem::conflict("a connection or a directory has this name already")
             .field("name", "is taken")
             .cure("choose another name, or name that directory")),
-        Saved::TooMany => Err(Problem::conflict("this organization has as many connections as it can")
-            .cure("use one of them")),
+        Saved::TooMany => {
+            Err(Problem::conflict("this organization has as many connections as it can")
+                .cure("use one of them"))
+        }
         Saved::NoSuchConnection => Err(Problem::not_found("connection")),
         Saved::NoSuchDirectory => {
             Err(Problem::invalid("there is no such directory").field("directory", "does not exist"))
@@ -373,19 +395,22 @@ fn saved(saved: Saved) -> Result<Connection, Problem> {
 
 /// Makes a connection, for the API and the form alike.
 pub(super) async fn add(app: &App, access: &Access, new: NewConnection) -> Result<Connection, Problem> {
-    let Kind::Oidc = new.kind.unwrap_or(Kind::Oidc);
-    let content = Content {
-        name: name_of(&new.name)?,
-        settings: Settings::Oidc(Oidc {
-            issuer: new.issuer.trim().to_owned(),
-            client_id: new.client_id.trim().to_owned(),
-            client_proof: new.client_proof.unwrap_or_default(),
-            algorithm: new.algorithm.unwrap_or_else(|| "RS256".to_owned()),
-            scopes: new.scopes.unwrap_or_else(default_scopes),
-            sign_out_upstream: new.sign_out_upstream.unwrap_or(true),
-        }),
-        mapping: new.mapping.unwrap_or_default(),
-        secret: new.client_secret,
+    let name = name_of(&new.name)?;
+    let content = match new.kind.unwrap_or(Kind::Oidc) {
+        Kind::Saml => saml::new_content(app, access, name, &new).await?,
+        Kind::Oidc => Content {
+            name,
+            settings: Settings::Oidc(Oidc {
+                issuer: new.issuer.trim().to_owned(),
+                client_id: new.client_id.trim().to_owned(),
+                client_proof: new.client_proof.unwrap_or_default(),
+                algorithm: new.algorithm.unwrap_or_else(|| "RS256".to_owned()),
+                scopes: new.scopes.unwrap_or_else(default_scopes),
+                sign_out_upstream: new.sign_out_upstream.unwrap_or(true),
+            }),
+            mapping: new.mapping.unwrap_or_default(),
+            secret: new.client_secret,
+        },
     };
     let whom = match new.social {
         Some(social) => For::Everybody(social),
@@ -407,19 +432,28 @@ pub(super) async fn change(
     change: ConnectionChange,
 ) -> Result<Connection, Problem> {
     let old = one(app, access, id).await?;
-    let Settings::Oidc(before) = old.settings.clone();
-    let content = Content {
-        name: name_of(change.name.as_deref().unwrap_or(&old.name))?,
-        settings: Settings::Oidc(Oidc {
-            client_id: change.client_id.map_or(before.client_id, |text| text.trim().to_owned()),
-            client_proof: change.client_proof.unwrap_or(before.client_proof),
-            algorithm: change.algorithm.unwrap_or(before.algorithm),
-            scopes: change.scopes.unwrap_or(before.scopes),
-            sign_out_upstream: change.sign_out_upstream.unwrap_or(before.sign_out_upstream),
-            issuer: before.issuer,
-        }),
-        mapping: change.mapping.unwrap_or(old.mapping),
-        secret: change.client_secret,
+    let name = name_of(change.name.as_deref().unwrap_or(&old.name))?;
+    let content = match old.settings.clone() {
+        Settings::Saml(before) => Content {
+            name,
+            settings: saml::changed(app, access, before, change.saml.as_ref()).await?,
+            mapping: change.mapping.unwrap_or(old.mapping),
+            // The key is ours; nobody gives it.
+            secret: None,
+        },
+        Settings::Oidc(before) => Content {
+            name,
+            settings: Settings::Oidc(Oidc {
+                client_id: change.client_id.map_or(before.client_id, |text| text.trim().to_owned()),
+                client_proof: change.client_proof.unwrap_or(before.client_proof),
+                algorithm: change.algorithm.unwrap_or(before.algorithm),
+                scopes: change.scopes.unwrap_or(before.scopes),
+                sign_out_upstream: change.sign_out_upstream.unwrap_or(before.sign_out_upstream),
+                issuer: before.issuer,
+            }),
+            mapping: change.mapping.unwrap_or(old.mapping),
+            secret: change.client_secret,
+        },
     };
     let (organization, ctx, inner) = (access.organization_id()?, access.ctx.clone(), app.clone());
     let done = app
@@ -444,10 +478,8 @@ pub(super) async fn all(app: &App, access: &Access) -> Result<Vec<Connection>, P
 pub(super) async fn effect(app: &App, access: &Access, id: ConnectionId) -> Result<EffectView, Problem> {
     let connection = one(app, access, id).await?;
     let (organization, now) = (access.organization_id()?, access.ctx.now);
-    let effect = app
-        .db()
-        .read(move |tx| super::effect_of_disabling(tx, organization, &connection, now))
-        .await?;
+    let effect =
+        app.db().read(move |tx| super::effect_of_disabling(tx, organization, &connection, now)).await?;
     Ok(effect.into())
 }
 
@@ -458,19 +490,15 @@ pub(super) async fn switch(
     active: bool,
 ) -> Result<Connection, Problem> {
     let (organization, ctx) = (access.organization_id()?, access.ctx.clone());
-    let done = app
-        .db()
-        .write(&access.ctx, move |tx| super::set_active(&ctx, tx, organization, id, active))
-        .await?;
+    let done =
+        app.db().write(&access.ctx, move |tx| super::set_active(&ctx, tx, organization, id, active)).await?;
     match done.value {
         Switched::Done(connection) => Ok(*connection),
         Switched::Same => one(app, access, id).await,
         Switched::NoSuchConnection => Err(Problem::not_found("connection")),
         Switched::Needed(policies) => {
-            let detail = format!(
-                "the policies {} let people in through this connection alone",
-                policies.join(", ")
-            );
+            let detail =
+                format!("the policies {} let people in through this connection alone", policies.join(", "));
             Err(Problem::conflict(detail).cure("change those policies first, or enable another connection"))
         }
     }
@@ -589,8 +617,7 @@ pub(super) async fn end_link(
     account: AccountId,
 ) -> Result<(), Problem> {
     let (organization, ctx) = (access.organization_id()?, access.ctx.clone());
-    let done =
-        app.db().write(&access.ctx, move |tx| links::end(&ctx, tx, organization, id, account)).await?;
+    let done = app.db().write(&access.ctx, move |tx| links::end(&ctx, tx, organization, id, account)).await?;
     unlinked(done.value)
 }
 

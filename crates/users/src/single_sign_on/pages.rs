@@ -29,6 +29,7 @@ use crate::people::pages::pager;
 
 pub(crate) mod account;
 mod fields;
+mod saml;
 pub(crate) mod sign_in;
 
 use fields::Typed;
@@ -70,6 +71,7 @@ pub(crate) fn routes() -> Routes {
                 .records("single_sign_on."),
         )
         .merge(sign_in::routes())
+        .merge(saml::routes())
         .merge(account::routes())
 }
 

@@ -113,6 +113,13 @@ platform::statements! {
     pub(super) CLEAN_REQUESTS: Housekeeping = "delete from connection_requests where expires_at < $1";
     pub(super) INSERT_MESSAGE: Housekeeping =
         "insert into connection_messages (message_hash, expires_at) values ($1, $2) on conflict do nothing";
+    pub(super) INSERT_ANSWER: Housekeeping =
+        "insert into connection_answers (state_hash, connection_id, identity, expires_at)
+         values ($1, $2, $3, $4) on conflict do nothing";
+    pub(super) ANSWER: Platform =
+        "select identity from connection_answers where state_hash = $1 and connection_id = $2 and expires_at > $3";
+    pub(super) DELETE_ANSWER: Housekeeping = "delete from connection_answers where state_hash = $1";
+    pub(super) CLEAN_ANSWERS: Housekeeping = "delete from connection_answers where expires_at < $1";
     pub(super) CLEAN_MESSAGES: Housekeeping = "delete from connection_messages where expires_at < $1";
 
     /// Live sessions that were made through a connection; narrowed to a subject or to a session there where given.

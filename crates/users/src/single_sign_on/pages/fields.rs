@@ -156,6 +156,7 @@ impl Typed {
             mapping: Some(self.mapping(app, access).await?),
             directory: some(&self.directory).map(|text| text.parse()).transpose().map_err(unknown)?,
             social: some(&self.social),
+            saml: None,
         })
     }
 
@@ -171,6 +172,7 @@ impl Typed {
             scopes: Some(words(&self.scopes)),
             sign_out_upstream: Some(self.sign_out_upstream.is_some()),
             mapping: Some(self.mapping(app, access).await?),
+            saml: None,
         })
     }
 
