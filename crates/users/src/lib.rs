@@ -58,6 +58,7 @@ pub static AREA: Area = Area {
         openid_provider::jobs::SCHEDULE,
         directories::jobs::SCHEDULE,
         provisioning::jobs::SCHEDULE,
+        single_sign_on::jobs::SCHEDULE,
     ],
     evidence: &[
         domains::evidence::RECHECKED,
@@ -89,6 +90,7 @@ const JOBS: &[JobKind] = &[
     directories::jobs::JOB,
     provisioning::jobs::KINDS[0],
     provisioning::jobs::KINDS[1],
+    single_sign_on::jobs::JOB,
 ];
 
 fn routes() -> Routes {

@@ -34,6 +34,7 @@ use crate::{organizations, provisioning};
 pub(crate) mod api;
 pub mod arrival;
 pub mod enforcement;
+pub(crate) mod jobs;
 pub(crate) mod links;
 pub(crate) mod logout;
 pub mod oidc;

@@ -91,6 +91,12 @@ platform::statements! {
          where organization_id = $1 and state = 'active' and social is null and succeeded_at is not null
            and (id = $2 or $2 is null) limit 1";
 
+    /// For the daily look at metadata and certificates.
+    pub(super) ACTIVE_SAML: Platform =
+        "select c.organization_id, c.id, c.kind, c.name, c.social, c.directory_id, c.state, c.settings, c.mapping,
+           c.secret, c.created_at, c.changed_at, c.succeeded_at, c.failed_at, c.failure
+         from connections c join organizations o on o.id = c.organization_id and o.state = 'active'
+         where c.kind = 'saml' and c.state = 'active' order by c.id";
     /// The active connections of whoever holds a domain: where an address at it signs in.
     pub(super) OF_DOMAIN: Platform =
         "select c.organization_id, c.id, c.kind, c.name, c.social, c.directory_id, c.state, c.settings, c.mapping,

@@ -29,9 +29,9 @@ enum IdpCommand {
         #[arg(long)]
         name: String,
         /// As the provider writes it, letter for letter
-        #[arg(long, required_unless_present_any = ["metadata", "metadata_url"])]
+        #[arg(long, required_unless_present_any = ["metadata", "metadata_url"], conflicts_with_all = ["metadata", "metadata_url"])]
         issuer: Option<String>,
-        #[arg(long, required_unless_present_any = ["metadata", "metadata_url"])]
+        #[arg(long, required_unless_present_any = ["metadata", "metadata_url"], conflicts_with_all = ["metadata", "metadata_url"])]
         client_id: Option<String>,
         #[command(flatten)]
         saml: Saml,
@@ -123,10 +123,10 @@ struct Settings {
 #[derive(Args)]
 struct Saml {
     /// A file with the metadata of a SAML provider; `-` reads it from standard input
-    #[arg(long, conflicts_with_all = ["issuer", "client_id"])]
+    #[arg(long)]
     metadata: Option<PathBuf>,
     /// Where the metadata of a SAML provider is
-    #[arg(long, conflicts_with_all = ["issuer", "client_id", "metadata"])]
+    #[arg(long, conflicts_with = "metadata")]
     metadata_url: Option<String>,
     /// Which provider, where the metadata describes several
     #[arg(long)]

@@ -52,6 +52,13 @@ pub struct CertificateView {
     pub not_after: Timestamp,
 }
 
+impl CertificateView {
+    /// What a page has room for.
+    pub fn short(&self) -> &str {
+        self.fingerprint.get(..16).unwrap_or_default()
+    }
+}
+
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 #[schema(as = SamlConnection)]
 pub struct SamlView {

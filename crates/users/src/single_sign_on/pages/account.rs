@@ -103,11 +103,7 @@ async fn connect(
     lead(&app, &access, &headers, &connection, asking, &hint).await
 }
 
-async fn disconnect(
-    State(app): State<App>,
-    access: Access,
-    Path(id): Path<ConnectionId>,
-) -> web::Result {
+async fn disconnect(State(app): State<App>, access: Access, Path(id): Path<ConnectionId>) -> web::Result {
     match api::disconnect(&app, &access, id).await {
         Ok(()) => browser::see_other_with(PATH, Tone::Good, "That provider does not sign you in any more."),
         Err(problem) if problem.status == axum::http::StatusCode::CONFLICT => {

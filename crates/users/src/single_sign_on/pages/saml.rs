@@ -14,11 +14,11 @@ use saml::redirect::{Direction, Received};
 use serde::Deserialize;
 
 use super::super::logout::{self, LoggedOut};
-use super::super::oidc::{Place, Trouble};
+use super::super::oidc::{Failure, Place, Trouble};
 use super::super::requests::{self, Intent};
 use super::super::settings::Saml;
 use super::super::{Connection, ConnectionId, saml as sso};
-use super::sign_in::{connection, finish, hop, is_disabled, over, troubled};
+use super::sign_in::{connection, finish, hop, is_disabled, over};
 use crate::tokens::LinkToken;
 
 /// A Response of half a MiB in Base64, with room for the form around it.
@@ -37,7 +37,9 @@ pub(super) fn routes() -> Routes {
                 .plain()
                 .limit(Limit::Credential)
                 .body_bytes_max(FORM_BYTES_MAX)
-                .records("single_sign_on."),
+                .records_nothing(
+                    "the answer is kept for the browser that asked; what comes of it is recorded",
+                ),
         )
         .add(routes::get(ARRIVED, "single_sign_on.saml_arrival", public, arrived).limit(Limit::Credential))
         .add(routes::get(SLO, "single_sign_on.saml_sign_out", public, slo_redirect).limit(Limit::Credential))
@@ -65,6 +67,10 @@ async fn metadata(State(app): State<App>, Path(id): Path<ConnectionId>) -> web::
     Ok(([(header::CONTENT_TYPE, kind)], xml).into_response())
 }
 
+fn too_large() -> Problem {
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The form is too large")
+}
+
 /// A form's fields, each once.
 struct Form {
     message: String,
@@ -72,6 +78,9 @@ struct Form {
 }
 
 fn form(body: &[u8], direction: Direction) -> Result<Form, Problem> {
+    if body.len() > FORM_BYTES_MAX {
+        return Err(too_large());
+    }
     let mut message = None;
     let mut relay_state = None;
     for (name, value) in url::form_urlencoded::parse(body) {
@@ -112,44 +121,40 @@ async fn acs(
         return Err(is_disabled());
     }
     let known = asked.as_ref().map(|(state, asked)| (state, asked));
-    let accepted = match sso::accept(&app, &connection, &settings, &form.message, known, now) {
-        Ok(accepted) => accepted,
-        Err(trouble) => return Err(refuse(&app, &access, &connection, asked.is_some(), &trouble).await?),
+    let accepted = sso::accept(&app, &connection, &settings, &form.message, known, now);
+    let (state, accepted) = match (state, accepted) {
+        (None, Err(trouble)) => return Err(nobody_asked(&connection, &trouble)),
+        (None, Ok(accepted)) => (LinkToken::generate(&mut |bytes| access.ctx.fill(bytes)), Ok(accepted)),
+        (Some(state), accepted) => (state, accepted),
     };
-    let ctx = access.ctx.clone();
-    let kept = app
+    let (kept, asked) = (state.clone(), asked.is_some());
+    let again = app
         .db()
         .housekeeping(move |tx| {
-            let state = match &state {
-                Some(state) => state.clone(),
-                None => LinkToken::generate(&mut |bytes| ctx.fill(bytes)),
+            let wrong = match &accepted {
+                Ok(accepted) if sso::answers::keep(tx, id, &kept, accepted, now)? => return Ok(None),
+                Ok(_) => Trouble::new(Place::Answer, "assertion_used", "this assertion was used before"),
+                Err(trouble) => trouble.clone(),
             };
-            let kept = sso::answers::keep(tx, id, &state, &accepted, now)?;
-            Ok::<_, DbError>(kept.then_some(state))
+            if asked {
+                sso::answers::keep_trouble(tx, id, &kept, &wrong, now)?;
+            }
+            Ok::<_, DbError>(Some(wrong))
         })
         .await?;
-    let Some(state) = kept else {
-        let trouble = Trouble::new(Place::Answer, "assertion_used", "this assertion was used before");
-        return Err(refuse(&app, &access, &connection, true, &trouble).await?);
-    };
-    Ok(Redirect::to(&format!("/saml/{id}/arrived?state={}", state.text())).into_response())
+    match again {
+        Some(trouble) if !asked => Err(nobody_asked(&connection, &trouble)),
+        // Right or wrong: the browser that asked hears it, on a page of ours.
+        _ => Ok(Redirect::to(&format!("/saml/{id}/arrived?state={}", state.text())).into_response()),
+    }
 }
 
-/// Records a refusal where somebody of ours had asked. Anybody can send a form that nobody asked for: it fills no ledger.
-async fn refuse(
-    app: &App,
-    access: &Access,
-    connection: &Connection,
-    asked: bool,
-    trouble: &Trouble,
-) -> Result<Problem, Problem> {
-    if asked {
-        return troubled(app, access, connection, None, trouble).await;
-    }
+/// Anybody can send a form that nobody asked for: it fills no ledger.
+fn nobody_asked(connection: &Connection, trouble: &Trouble) -> Problem {
     tracing::info!(connection = %connection.id, %trouble, "a sign-in that nobody asked for is refused");
-    Ok(Problem::new(StatusCode::FORBIDDEN, "single-sign-on-refused", "You could not be signed in")
+    Problem::new(StatusCode::FORBIDDEN, "single-sign-on-refused", "You could not be signed in")
         .detail(trouble)
-        .cure("begin at the sign-in page"))
+        .cure("begin at the sign-in page")
 }
 
 #[derive(Deserialize)]
@@ -182,12 +187,12 @@ async fn arrived(
                 }
                 None => return Ok(None),
             };
-            let identity = sso::answers::take(tx, id, &state, now)?;
-            Ok::<_, DbError>(identity.map(|identity| (asked, identity)))
+            let found = sso::answers::take(tx, id, &state, now)?;
+            Ok::<_, DbError>(found.map(|found| (asked, found)))
         })
         .await?;
-    let (asked, identity) = taken.ok_or_else(over)?;
-    finish(&app, &access, connection, asked, Ok(identity)).await
+    let (asked, found) = taken.ok_or_else(over)?;
+    finish(&app, &access, connection, asked, found.map_err(Failure::from)).await
 }
 
 async fn slo_redirect(

@@ -108,7 +108,13 @@ struct FindPage {
     errors: FieldErrors,
 }
 
-fn find_page(app: &App, access: &Access, start: &Start, found: &[Connection], errors: FieldErrors) -> FindPage {
+fn find_page(
+    app: &App,
+    access: &Access,
+    start: &Start,
+    found: &[Connection],
+    errors: FieldErrors,
+) -> FindPage {
     let next = safe_next(&start.next);
     let more = format!("next={}&email={}", escaped(&next), escaped(&start.email));
     FindPage {
@@ -218,13 +224,10 @@ pub(super) async fn lead(
     };
     let (mark, new) = requests::mark(&access.ctx, headers);
     let (ctx, kept, fresh) = (access.ctx.clone(), mark.clone(), asking.fresh);
-    let state =
-        app.db().housekeeping(move |tx| requests::begin(&ctx, tx, &asking, &kept)).await?;
+    let state = app.db().housekeeping(move |tx| requests::begin(&ctx, tx, &asking, &kept)).await?;
     let address = match (&connection.settings, metadata) {
         (Settings::Saml(settings), _) => saml::sign_on_address(app, connection, settings, &state, fresh, now),
-        (Settings::Oidc(_), Some(metadata)) => {
-            oidc::address(app, connection, &metadata, &state, fresh, hint)
-        }
+        (Settings::Oidc(_), Some(metadata)) => oidc::address(app, connection, &metadata, &state, fresh, hint),
         (Settings::Oidc(_), None) => return Err(over()),
     };
     let address = match address {
@@ -239,7 +242,7 @@ pub(super) async fn lead(
 }
 
 /// Records what went wrong at a provider; gives what the person is told.
-pub(super) async fn troubled(
+async fn troubled(
     app: &App,
     access: &Access,
     connection: &Connection,
@@ -255,9 +258,13 @@ pub(super) async fn troubled(
             Ok::<_, DbError>(platform::db::Commit::changed((), recorded))
         })
         .await?;
-    Ok(Problem::new(StatusCode::BAD_GATEWAY, "identity-provider", "The identity provider could not sign you in")
-        .detail(trouble)
-        .cure("try again; if it stays, tell the admins of your organization"))
+    Ok(Problem::new(
+        StatusCode::BAD_GATEWAY,
+        "identity-provider",
+        "The identity provider could not sign you in",
+    )
+    .detail(trouble)
+    .cure("try again; if it stays, tell the admins of your organization"))
 }
 
 pub(super) fn over() -> Problem {
@@ -336,8 +343,7 @@ async fn sign_in(
     let written = app
         .db()
         .write(&access.ctx, move |tx| {
-            let at =
-                Arriving { app: &inner, ctx: &ctx, connection: &connection, identity: &identity, fresh };
+            let at = Arriving { app: &inner, ctx: &ctx, connection: &connection, identity: &identity, fresh };
             arrival::arrive(&at, tx)
         })
         .await?;
@@ -395,21 +401,19 @@ async fn backchannel_logout(
 ) -> Response {
     let refused = |status: StatusCode, why: &str| {
         let error = serde_json::json!({ "error": "invalid_request", "error_description": why });
-        let headers = [
-            (header::CONTENT_TYPE, "application/json"),
-            (header::CACHE_CONTROL, "no-store"),
-        ];
+        let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
         (status, headers, error.to_string()).into_response()
     };
     if body.len() > 64 * 1024 {
         return refused(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large");
     }
-    let form: Logout = url::form_urlencoded::parse(&body).fold(Logout::default(), |mut form, (name, value)| {
-        if name == "logout_token" {
-            form.logout_token = value.into_owned();
-        }
-        form
-    });
+    let form: Logout =
+        url::form_urlencoded::parse(&body).fold(Logout::default(), |mut form, (name, value)| {
+            if name == "logout_token" {
+                form.logout_token = value.into_owned();
+            }
+            form
+        });
     let connection = match connection(&app, id).await {
         Ok(connection) if connection.active => connection,
         Ok(_) | Err(_) => return refused(StatusCode::BAD_REQUEST, "there is no such active connection"),
@@ -421,9 +425,7 @@ async fn backchannel_logout(
     };
     let done = app.db().write(&access.ctx, move |tx| logout::take(&ctx, tx, &connection, &token)).await;
     match done.map(|written| written.value) {
-        Ok(LoggedOut::Done { .. }) => {
-            (StatusCode::OK, [(header::CACHE_CONTROL, "no-store")]).into_response()
-        }
+        Ok(LoggedOut::Done { .. }) => (StatusCode::OK, [(header::CACHE_CONTROL, "no-store")]).into_response(),
         Ok(LoggedOut::Again) => refused(StatusCode::BAD_REQUEST, "this logout token was used before"),
         Err(error) => {
             tracing::error!(%error, "a provider's sign-out failed");

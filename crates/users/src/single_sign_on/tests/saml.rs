@@ -5,7 +5,7 @@ use aws_lc_rs::rsa::{KeyPair, KeySize};
 use axum::http::Method;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use platform::time::{DAY, MINUTE};
+use platform::time::{DAY, MINUTE, Timestamp};
 use saml::redirect::{Direction, Received};
 use saml::xml::{Document, Limits};
 use saml::{NameId, SigningKey, Time, names};
@@ -27,10 +27,22 @@ struct Idp {
 
 impl Idp {
     fn new() -> Self {
+        Self::made(|_| ())
+    }
+
+    fn ending(end: Timestamp) -> Self {
+        let day = end.rfc3339();
+        let number = |from: usize, to: usize| day[from..to].parse::<i32>().unwrap();
+        let date = rcgen::date_time_ymd(number(0, 4), number(5, 7) as u8, number(8, 10) as u8);
+        Self::made(|parameters| parameters.not_after = date)
+    }
+
+    fn made(change: impl FnOnce(&mut rcgen::CertificateParams)) -> Self {
         let pkcs8 = KeyPair::generate(KeySize::Rsa2048).unwrap().as_der().unwrap();
         let signer = rcgen::KeyPair::try_from(pkcs8.as_ref()).unwrap();
-        let made = rcgen::CertificateParams::new(vec!["idp.harbor.example".to_owned()]).unwrap();
-        let certificate = made.self_signed(&signer).unwrap().der().to_vec();
+        let mut parameters = rcgen::CertificateParams::new(vec!["idp.harbor.example".to_owned()]).unwrap();
+        change(&mut parameters);
+        let certificate = parameters.self_signed(&signer).unwrap().der().to_vec();
         Self { key: SigningKey::from_pkcs8(pkcs8.as_ref()).unwrap(), certificate }
     }
 
@@ -165,7 +177,12 @@ impl World<'_> {
 
     /// The whole way; the provider says `said`.
     async fn answer(&self, browser: &mut Client, asked: &Url, said: &Said) -> Answer {
-        let came = self.post(browser, Some(asked), &self.sign(&self.response(said))).await;
+        self.bring(browser, asked, &self.sign(&self.response(said))).await
+    }
+
+    /// The browser brings this field, and goes where it is sent.
+    async fn bring(&self, browser: &mut Client, asked: &Url, field: &str) -> Answer {
+        let came = self.post(browser, Some(asked), field).await;
         if came.status != 303 {
             return came;
         }
@@ -223,14 +240,13 @@ async fn an_assertion_counts_once_and_for_its_request() {
         world.post(&mut browser, Some(&asked), &field).await.expect(410);
         // The same assertion under another request, and without one.
         let other = world.begin(&mut browser).await;
-        world.post(&mut browser, Some(&other), &field).await.expect(502);
+        world.bring(&mut browser, &other, &field).await.expect(502);
         world.post(&mut browser, None, &field).await.expect(403);
         assert!(world.actions().await.iter().any(|one| one == "single_sign_on.failed"));
         // The same ID in a new Response is the same assertion.
-        world
-            .post(&mut browser, Some(&other), &world.sign(&world.response(&world.said(&other))))
-            .await
-            .expect(502);
+        let other = world.begin(&mut browser).await;
+        let told = world.answer(&mut browser, &other, &world.said(&other)).await.expect(502).text();
+        assert!(told.contains("used before"), "{told}");
     })
     .await;
 }
@@ -265,15 +281,20 @@ async fn unsigned_and_foreign_answers_are_refused() {
     on_both(async |world| {
         let mut browser = world.kit.nobody();
         let asked = world.begin(&mut browser).await;
-        let xml = world.response(&world.said(&asked));
-        world.post(&mut browser, Some(&asked), &STANDARD.encode(&xml)).await.expect(502);
+        let unsigned = STANDARD.encode(world.response(&world.said(&asked)));
+        let told = world.bring(&mut browser, &asked, &unsigned).await.expect(502).text();
+        assert!(told.contains("signed"), "{told}");
+        let asked = world.begin(&mut browser).await;
         let stranger = Idp::new();
+        let xml = world.response(&world.said(&asked));
         let field = saml::post::encode(&xml, &stranger.key, &stranger.certificate).unwrap();
-        world.post(&mut browser, Some(&asked), &field).await.expect(502);
+        world.bring(&mut browser, &asked, &field).await.expect(502);
+        let asked = world.begin(&mut browser).await;
         let other = Said { issuer: "https://idp.other.example/".into(), ..world.said(&asked) };
-        world.post(&mut browser, Some(&asked), &world.sign(&world.response(&other))).await.expect(502);
-        // A wrong answer does not use the request up.
-        world.answer(&mut browser, &asked, &world.said(&asked)).await.expect(303);
+        world.answer(&mut browser, &asked, &other).await.expect(502);
+        let failed = world.actions().await.into_iter().filter(|one| one == "single_sign_on.failed").count();
+        assert_eq!(failed, 3);
+        browser.get("/account").await.expect(303);
     })
     .await;
 }
@@ -441,6 +462,78 @@ async fn what_is_no_metadata_makes_no_connection() {
             world.owner.post(&format!("{}/{}/disable", api("harbor"), world.connection), json!({})).await;
         disabled.expect(200);
         world.kit.nobody().get(&format!("/sign-in/sso/{}", world.connection)).await.expect(403);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn admins_hear_before_the_last_certificate_ends() {
+    on_both(async |world| {
+        // The provider's certificate ends in the year 4096; one that ends soon takes its place in the store by new metadata.
+        let mut world = world;
+        let now = world.kit.now();
+        let soon = Idp::ending(now.plus(DAY * 20));
+        world.change(json!({ "metadata": metadata(ENTITY, &[&soon]) })).await.expect(200);
+        world.kit.advance_settled(DAY * 2, DAY).await;
+        let owner = world
+            .kit
+            .mails()
+            .await
+            .into_iter()
+            .filter(|mail| mail.contains("certificate of Harbor SAML"))
+            .count();
+        assert_eq!(owner, 1, "once for each step");
+        assert!(world.actions().await.iter().any(|one| one == "connection.certificate_ending"));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_console_connects_a_saml_provider() {
+    on_both(async |mut world| {
+        let page = world.owner.get("/o/harbor/connections/new-saml").await.expect(200).text();
+        assert!(page.contains("Metadata of the provider"));
+        let other = Idp::new();
+        let xml = metadata("https://idp.second.example/", &[&other]);
+        let fields = [
+            ("name", "Second"),
+            ("metadata", xml.as_str()),
+            ("email_claim", "NameID"),
+            ("name_claim", "name"),
+            ("groups_claim", "groups"),
+            ("creates_accounts", "on"),
+            ("vouches_for_addresses", "on"),
+            ("proof", "told"),
+        ];
+        let made = world
+            .owner
+            .submit("/o/harbor/connections/new-saml", &fields)
+            .await
+            .expect(303)
+            .location()
+            .to_owned();
+        let shown = world.owner.get(&made).await.expect(200).text();
+        for part in
+            ["Assertion consumer service", "https://idp.second.example/", "Certificate ends", "Single logout"]
+        {
+            assert!(shown.contains(part), "{part}");
+        }
+        let wrong = world
+            .owner
+            .submit(
+                "/o/harbor/connections/new-saml",
+                &[
+                    ("name", "Third"),
+                    ("metadata", "<a/>"),
+                    ("email_claim", "NameID"),
+                    ("name_claim", "n"),
+                    ("groups_claim", "g"),
+                ],
+            )
+            .await
+            .expect(422)
+            .text();
+        assert!(wrong.contains("EntityDescriptor"), "{wrong}");
     })
     .await;
 }
