@@ -86,11 +86,7 @@ pub(crate) fn create_linked(
 }
 
 /// Says of a directory that there is that its people prove themselves at an identity provider; `false`: there is none.
-pub(crate) fn link(
-    tx: &mut Tx,
-    organization: OrganizationId,
-    id: DirectoryId,
-) -> Result<bool, DbError> {
+pub(crate) fn link(tx: &mut Tx, organization: OrganizationId, id: DirectoryId) -> Result<bool, DbError> {
     Ok(tx.execute(&sql::LINK, params![organization, id])? == 1)
 }
 

@@ -24,16 +24,14 @@ fn services(builder: platform::app::AppBuilder) -> platform::app::AppBuilder {
 pub fn real_sign_in() -> KitOptions {
     let mut options = KitOptions::new(&[&crate::AREA]);
     options.authenticate = sessions::authenticator();
-    options.services =
-        Box::new(services);
+    options.services = Box::new(services);
     options
 }
 
 /// Callers named by a header, with the password pool in place.
 pub fn believed() -> KitOptions {
     let mut options = KitOptions::new(&[&crate::AREA]);
-    options.services =
-        Box::new(services);
+    options.services = Box::new(services);
     options
 }
 

@@ -46,12 +46,12 @@ mod sql;
 #[cfg(test)]
 mod tests;
 
+pub use crate::directories::DirectoryId;
+pub use crate::single_sign_on::ConnectionId;
 pub use admit::{
     Barred, NetworkRefusal, bars_password, network_allows, network_allows_token, sign_in_network,
 };
 pub use decide::{Content, Decided, Target, decide, decide_policy};
-pub use crate::directories::DirectoryId;
-pub use crate::single_sign_on::ConnectionId;
 use resolve::{InForce, Landscape, Placement, Staged};
 pub use rules::{MIN_LENGTH_RECOMMENDED, Rules, Social};
 

@@ -245,12 +245,8 @@ fn way(tx: &mut ReadTx, token: &LinkToken) -> Result<Way, DbError> {
     if row.get::<String>(4)? != "active" {
         return Ok(Way::Disabled);
     }
-    let upstream = Upstream {
-        connection: row.get(0)?,
-        subject: row.get(1)?,
-        session: row.get(2)?,
-        proved_at: None,
-    };
+    let upstream =
+        Upstream { connection: row.get(0)?, subject: row.get(1)?, session: row.get(2)?, proved_at: None };
     Ok(Way::Through(row.get(3)?, upstream))
 }
 

@@ -55,6 +55,8 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(14, "0014_named_policies"),
     migration!(15, "0015_openid_provider"),
     migration!(16, "0016_directories"),
+    migration!(18, "0018_single_sign_on"),
+    migration!(21, "0021_saml_answers"),
 ];
 
 impl Migration {

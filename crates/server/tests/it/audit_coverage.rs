@@ -30,7 +30,8 @@ const NOT_TRIED: &[(&str, &str)] = &[
     ("single_sign_on.backchannel_logout", PROVIDER),
 ];
 
-const PROVIDER: &str = "needs an identity provider that answers: tried with one in users::single_sign_on::tests";
+const PROVIDER: &str =
+    "needs an identity provider that answers: tried with one in users::single_sign_on::tests";
 
 /// A run through many routes, remembering which ones left their mark.
 struct Story<'k> {

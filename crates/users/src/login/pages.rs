@@ -93,8 +93,7 @@ async fn page(
 ) -> Result<SignInPage, Problem> {
     let next = safe_next(next);
     let escaped: String = url::form_urlencoded::byte_serialize(next.as_bytes()).collect();
-    let sign_up =
-        if next == "/" { "/sign-up".to_owned() } else { format!("/sign-up?next={escaped}") };
+    let sign_up = if next == "/" { "/sign-up".to_owned() } else { format!("/sign-up?next={escaped}") };
     let social = app.db().read(single_sign_on::social).await?;
     let social = social.into_iter().map(|one| Social {
         href: format!("{}?next={escaped}", single_sign_on::pages::sign_in::begin_path(one.id)),

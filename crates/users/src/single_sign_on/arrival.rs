@@ -49,11 +49,17 @@ pub struct Identity {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// The claim that holds the address is missing or no address.
-    NoAddress { claim: String },
+    NoAddress {
+        claim: String,
+    },
     /// The provider says that it has not verified the address, or does not say.
-    AddressUnverified { said: bool },
+    AddressUnverified {
+        said: bool,
+    },
     /// The address is not at a domain that the organization has verified, or not at one of the connection's.
-    ForeignDomain { domain: String },
+    ForeignDomain {
+        domain: String,
+    },
     /// Another organization's, the provider's staff, or left behind by an earlier holder of the domain.
     NotYours,
     /// An owner connects their account themselves.
@@ -152,12 +158,8 @@ pub enum Verdict {
 
 /// Decides who it is; changes nothing.
 pub fn judge(tx: &mut ReadTx, connection: &Connection, identity: &Identity) -> Result<Verdict, DbError> {
-    let key = params![
-        connection.organization,
-        connection.id,
-        identity.issuer.as_str(),
-        identity.subject.as_str()
-    ];
+    let key =
+        params![connection.organization, connection.id, identity.issuer.as_str(), identity.subject.as_str()];
     let linked: Option<AccountId> = tx.scalar(&sql::LINK, key)?;
     let who = connection.mapping.who(&identity.claims);
     match (linked, &connection.social) {
@@ -173,7 +175,11 @@ fn refused(refusal: Refusal) -> Result<Verdict, DbError> {
 }
 
 /// Whether the organization may say who this is, today.
-fn is_theirs(tx: &mut ReadTx, connection: &Connection, account: &Account) -> Result<Option<Refusal>, DbError> {
+fn is_theirs(
+    tx: &mut ReadTx,
+    connection: &Connection,
+    account: &Account,
+) -> Result<Option<Refusal>, DbError> {
     let organization = connection.organization;
     if account.managed_by.is_some_and(|manager| manager != organization) {
         return Ok(Some(Refusal::NotYours));

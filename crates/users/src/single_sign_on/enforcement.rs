@@ -10,12 +10,12 @@
 
 use std::time::Duration;
 
+use platform::Ctx;
 use platform::db::{DbError, ReadTx, Tx};
 use platform::events::Event;
 use platform::ids::{AccountId, OrganizationId};
 use platform::params;
 use platform::time::{DAY, Timestamp};
-use platform::Ctx;
 
 use super::{Connection, ConnectionId, sql};
 use crate::policies;

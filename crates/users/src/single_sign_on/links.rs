@@ -173,8 +173,7 @@ fn refuse(
 ) -> Result<Commit<Connected>, DbError> {
     let told = refusal.sentence();
     let word = refusal.word();
-    let recorded =
-        arrival::failed(at.ctx, tx, at.connection, Some(account), word, refusal.claim(), &told)?;
+    let recorded = arrival::failed(at.ctx, tx, at.connection, Some(account), word, refusal.claim(), &told)?;
     Ok(Commit::changed(Connected::Refused(refusal), recorded))
 }
 

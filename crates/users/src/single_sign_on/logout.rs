@@ -37,7 +37,9 @@ pub(crate) fn end_sessions(
 /// How a logout token was taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LoggedOut {
-    Done { sessions: u64 },
+    Done {
+        sessions: u64,
+    },
     /// The same token came before.
     Again,
 }
@@ -97,7 +99,9 @@ pub(crate) async fn upstream_address(app: &App, connection: &Connection, now: Ti
         return None;
     }
     let metadata = oidc::metadata_of(app, &settings.issuer, now).await;
-    let metadata = metadata.inspect_err(|trouble: &Trouble| tracing::info!(%trouble, "no sign-out at a provider")).ok()?;
+    let metadata = metadata
+        .inspect_err(|trouble: &Trouble| tracing::info!(%trouble, "no sign-out at a provider"))
+        .ok()?;
     let mut url = Url::parse(metadata.end_session_endpoint.as_deref()?).ok()?;
     url.query_pairs_mut()
         .append_pair("client_id", &settings.client_id)

@@ -146,12 +146,7 @@ fn recall<T>(
     Some((kept.read_at, kept.value.clone()))
 }
 
-fn remember<T>(
-    store: &Mutex<HashMap<String, Kept<T>>>,
-    address: &str,
-    now: Timestamp,
-    value: T,
-) -> Arc<T> {
+fn remember<T>(store: &Mutex<HashMap<String, Kept<T>>>, address: &str, now: Timestamp, value: T) -> Arc<T> {
     let value = Arc::new(value);
     let mut store = store.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     if store.len() >= KEPT_MAX && !store.contains_key(address) {
@@ -178,7 +173,9 @@ pub(super) async fn fetch_whole(
     let client =
         client.ok_or_else(|| Trouble::new(place, field, "this program has no client for requests"))?;
     client.fetch(request).await.map_err(|error| match error {
-        OutboundError::Refused(refusal) => Trouble::new(place, field, format!("the address is refused: {refusal}")),
+        OutboundError::Refused(refusal) => {
+            Trouble::new(place, field, format!("the address is refused: {refusal}"))
+        }
         other => Trouble::new(place, field, other.to_string()),
     })
 }

@@ -143,11 +143,7 @@ fn asked(row: &platform::db::Row) -> Result<Asked, DbError> {
     })
 }
 
-fn find(
-    tx: &mut ReadTx,
-    state: &LinkToken,
-    now: Timestamp,
-) -> Result<Option<platform::db::Row>, DbError> {
+fn find(tx: &mut ReadTx, state: &LinkToken, now: Timestamp) -> Result<Option<platform::db::Row>, DbError> {
     tx.first(&sql::REQUEST, params![state.hash(), now])
 }
 

@@ -186,7 +186,8 @@ impl Oidc {
             wrong.push(("client_id", "the client id that the provider gave is needed".to_owned()));
         }
         if self.algorithm().is_none() {
-            wrong.push(("algorithm", "choose ES256, EdDSA or RS256: what the provider signs with".to_owned()));
+            wrong
+                .push(("algorithm", "choose ES256, EdDSA or RS256: what the provider signs with".to_owned()));
         }
         let scope = |text: &String| {
             !text.is_empty()
@@ -363,8 +364,10 @@ impl Mapping {
             Some(Value::String(one)) => vec![one.clone()],
             _ => Vec::new(),
         };
+        // It speaks of the claim `email`, and says nothing of an address that stands elsewhere.
+        let said = claims.get("email_verified").filter(|_| self.email_claim == "email");
         // Some providers write booleans as text.
-        let verified = match claims.get("email_verified") {
+        let verified = match said {
             Some(Value::Bool(yes)) => Some(*yes),
             Some(Value::String(text)) => Some(text == "true"),
             Some(_) => Some(false),

@@ -59,6 +59,10 @@ impl Resolve for NoNames {
 
 pub(crate) fn options() -> KitOptions {
     let mut options = scripted();
+    options.configure = Box::new(|config| {
+        config.test_clock = true;
+        config.outbound_allow_loopback = true;
+    });
     let services = options.services;
     options.services = Box::new(move |builder| {
         let mut config = Config::for_tests(std::path::Path::new("/nowhere"));

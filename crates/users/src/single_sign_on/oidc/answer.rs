@@ -76,7 +76,9 @@ fn refused(error: &str, description: Option<&str>) -> Trouble {
         "access_denied" => "you, or the provider's admins, did not allow it",
         "login_required" | "interaction_required" => "it wants you to sign in there first",
         "invalid_scope" => "it does not know one of the scopes of the connection",
-        "unauthorized_client" | "invalid_request" => "it does not accept the request: is the redirect address registered?",
+        "unauthorized_client" | "invalid_request" => {
+            "it does not accept the request: is the redirect address registered?"
+        }
         _ => "it did not sign you in",
     };
     trouble("error", format!("the provider says `{}`{said}: {words}", shown(error)))

@@ -126,7 +126,11 @@ fn check_party(claims: &Claims, settings: &Oidc) -> Result<(), Trouble> {
 fn subject(place: Place, claims: &Claims) -> Result<String, Trouble> {
     let text = claims.text("sub").map_err(|error| trouble(place, &error))?;
     if text.is_empty() || text.len() > SUBJECT_BYTES_MAX || text.chars().any(char::is_control) {
-        return Err(Trouble::new(place, "sub", "it is empty, longer than 255 bytes or holds control characters"));
+        return Err(Trouble::new(
+            place,
+            "sub",
+            "it is empty, longer than 255 bytes or holds control characters",
+        ));
     }
     Ok(text.to_owned())
 }

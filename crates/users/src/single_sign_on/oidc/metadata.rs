@@ -64,10 +64,11 @@ async fn ask(app: &App, issuer: &str) -> Result<Metadata, Trouble> {
     let answer = fetch(app, Place::Discovery, "issuer", Request::get(address.clone())).await?;
     if answer.status.as_u16() != 200 {
         let status = answer.status.as_u16();
-        let detail = format!("`{address}` answers {status}: is the issuer written as the provider writes it?");
+        let detail =
+            format!("`{address}` answers {status}: is the issuer written as the provider writes it?");
         return Err(trouble("issuer", detail));
     }
-    Metadata::read(&answer.body, issuer)
+    Metadata::read(&answer.body, issuer, app.config().outbound_allow_loopback)
 }
 
 fn list(document: &Map<String, Value>, name: &str) -> Vec<String> {
@@ -77,14 +78,18 @@ fn list(document: &Map<String, Value>, name: &str) -> Vec<String> {
 
 /// An address of the provider. Whether it is asked, and whether it is public, is the guarded client's to say; people's
 /// browsers are only sent where this says so.
-fn address(document: &Map<String, Value>, name: &str) -> Result<Option<String>, Trouble> {
+fn address(
+    document: &Map<String, Value>,
+    name: &str,
+    allow_loopback: bool,
+) -> Result<Option<String>, Trouble> {
     let text = match document.get(name) {
         None | Some(Value::Null) => return Ok(None),
         Some(Value::String(text)) => text,
         Some(_) => return Err(trouble(name, "it is no text")),
     };
     let url = Url::parse(text).map_err(|_| trouble(name, "it is no address"))?;
-    let loopback = matches!(url.host_str(), Some("127.0.0.1" | "[::1]" | "localhost"));
+    let loopback = allow_loopback && matches!(url.host_str(), Some("127.0.0.1" | "[::1]" | "localhost"));
     if url.scheme() != "https" && !(url.scheme() == "http" && loopback) {
         return Err(trouble(name, "it must be an `https` address"));
     }
@@ -95,7 +100,7 @@ fn address(document: &Map<String, Value>, name: &str) -> Result<Option<String>, 
 }
 
 impl Metadata {
-    pub fn read(bytes: &[u8], issuer: &str) -> Result<Self, Trouble> {
+    pub fn read(bytes: &[u8], issuer: &str, allow_loopback: bool) -> Result<Self, Trouble> {
         let document = json::object(bytes)
             .ok_or_else(|| trouble("", "it is no JSON object in which each member stands once"))?;
         let text = |name: &str| document.get(name).and_then(Value::as_str);
@@ -109,7 +114,8 @@ impl Metadata {
             return Err(trouble("issuer", detail));
         }
         let needed = |name: &'static str| {
-            address(&document, name)?.ok_or_else(|| trouble(name, "it is missing: is this an OpenID provider?"))
+            address(&document, name, allow_loopback)?
+                .ok_or_else(|| trouble(name, "it is missing: is this an OpenID provider?"))
         };
         let yes = |name: &str| document.get(name) == Some(&Value::Bool(true));
         Ok(Self {
@@ -117,8 +123,8 @@ impl Metadata {
             authorization_endpoint: needed("authorization_endpoint")?,
             token_endpoint: needed("token_endpoint")?,
             jwks_uri: needed("jwks_uri")?,
-            userinfo_endpoint: address(&document, "userinfo_endpoint")?,
-            end_session_endpoint: address(&document, "end_session_endpoint")?,
+            userinfo_endpoint: address(&document, "userinfo_endpoint", allow_loopback)?,
+            end_session_endpoint: address(&document, "end_session_endpoint", allow_loopback)?,
             says_issuer: yes("authorization_response_iss_parameter_supported"),
             algorithms: list(&document, "id_token_signing_alg_values_supported"),
             client_proofs: list(&document, "token_endpoint_auth_methods_supported"),

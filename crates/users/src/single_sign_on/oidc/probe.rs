@@ -40,12 +40,7 @@ pub(crate) fn finding(verdict: &'static str, place: &'static str, field: &str, d
 }
 
 fn bad(trouble: Trouble) -> Finding {
-    Finding {
-        verdict: "bad",
-        place: trouble.place.as_str(),
-        field: trouble.field,
-        detail: trouble.detail,
-    }
+    Finding { verdict: "bad", place: trouble.place.as_str(), field: trouble.field, detail: trouble.detail }
 }
 
 /// Asks the provider now, whatever is remembered of it.
@@ -57,7 +52,8 @@ pub(crate) async fn probe(app: &App, connection: &Connection, now: Timestamp) ->
         Ok(metadata) => metadata,
         Err(trouble) => return Report::of(vec![bad(trouble)]),
     };
-    let mut findings = vec![finding("good", "discovery", "issuer", "the provider answers, and is who the connection says")];
+    let mut findings =
+        vec![finding("good", "discovery", "issuer", "the provider answers, and is who the connection says")];
     findings.extend(judge(&metadata, settings));
     findings.push(match keys::ask(app, &metadata, now).await {
         Err(trouble) => bad(trouble),
@@ -65,8 +61,15 @@ pub(crate) async fn probe(app: &App, connection: &Connection, now: Timestamp) ->
             let fitting = set.keys.iter().filter(|key| Some(key.algorithm()) == settings.algorithm()).count();
             let algorithm = &settings.algorithm;
             match fitting {
-                0 => finding("bad", "keys", "jwks_uri", format!("none of its keys signs with {algorithm}: choose what the provider signs with")),
-                count => finding("good", "keys", "jwks_uri", format!("{count} of its keys sign with {algorithm}")),
+                0 => finding(
+                    "bad",
+                    "keys",
+                    "jwks_uri",
+                    format!("none of its keys signs with {algorithm}: choose what the provider signs with"),
+                ),
+                count => {
+                    finding("good", "keys", "jwks_uri", format!("{count} of its keys sign with {algorithm}"))
+                }
             }
         }
     });
@@ -104,23 +107,50 @@ fn judge(metadata: &Metadata, settings: &Oidc) -> Vec<Finding> {
         settings.client_proof.method(),
         "choose another way to send the secret",
     );
-    hold("bad", "response_types_supported", &metadata.response_types, "code", "the provider must allow the code flow");
+    hold(
+        "bad",
+        "response_types_supported",
+        &metadata.response_types,
+        "code",
+        "the provider must allow the code flow",
+    );
     for scope in &settings.scopes {
         // Many providers take scopes that they do not list.
-        hold("warn", "scopes_supported", &metadata.scopes, scope, "leave that scope out, or allow it at the provider");
+        hold(
+            "warn",
+            "scopes_supported",
+            &metadata.scopes,
+            scope,
+            "leave that scope out, or allow it at the provider",
+        );
     }
     match metadata.challenge_methods.iter().any(|one| one == "S256") {
         true => findings.push(finding("good", place, "code_challenge_methods_supported", "holds `S256`")),
-        false => findings.push(finding("warn", place, "code_challenge_methods_supported", "the provider does not announce PKCE with S256; we send it all the same")),
+        false => findings.push(finding(
+            "warn",
+            place,
+            "code_challenge_methods_supported",
+            "the provider does not announce PKCE with S256; we send it all the same",
+        )),
     }
     if !metadata.says_issuer {
         findings.push(finding("warn", place, "authorization_response_iss_parameter_supported", "the provider does not name itself in its answers (RFC 9207); the redirect address of its own protects instead"));
     }
     if settings.sign_out_upstream && metadata.end_session_endpoint.is_none() {
-        findings.push(finding("warn", place, "end_session_endpoint", "the provider has no sign-out that we could lead on to"));
+        findings.push(finding(
+            "warn",
+            place,
+            "end_session_endpoint",
+            "the provider has no sign-out that we could lead on to",
+        ));
     }
     if !metadata.backchannel_logout {
-        findings.push(finding("warn", place, "backchannel_logout_supported", "signing out at the provider does not sign people out here"));
+        findings.push(finding(
+            "warn",
+            place,
+            "backchannel_logout_supported",
+            "signing out at the provider does not sign people out here",
+        ));
     }
     findings
 }

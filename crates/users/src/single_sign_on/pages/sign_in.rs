@@ -47,7 +47,7 @@ pub(super) fn routes() -> Routes {
         .add(
             routes::post(LOGOUT, "single_sign_on.backchannel_logout", public, backchannel_logout)
                 .plain()
-                .limit(Limit::Credential)
+                .limit(Limit::Write)
                 .records("single_sign_on."),
         )
 }

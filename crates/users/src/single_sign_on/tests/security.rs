@@ -206,7 +206,9 @@ async fn a_domain_leads_to_its_provider_and_tells_nothing_of_accounts() {
         let unknown = found_for(&mut browser, "nobody@harbor.example").await.expect(200);
         let (known, unknown) = (leads_to(&known), leads_to(&unknown));
         assert_eq!(known.host(), unknown.host());
-        assert!(known.query_pairs().any(|(name, value)| name == "login_hint" && value == "known@harbor.example"));
+        assert!(
+            known.query_pairs().any(|(name, value)| name == "login_hint" && value == "known@harbor.example")
+        );
         // Where there is none, both are told the same.
         world.kit.account("known@elsewhere.example").await;
         let words = async |browser: &mut Client, email: &str| {

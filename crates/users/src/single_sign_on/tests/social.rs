@@ -14,12 +14,17 @@ async fn installed(world: &mut World<'_>) -> (Upstream, String) {
     body["mapping"] = json!({ "domains": ["mail.example"] });
     // An organization installs nothing for everybody.
     let refused = world.owner.post(&api("harbor"), body.clone()).await.expect(422).json();
-    assert_eq!(refused["errors"][0]["pointer"], "/social");
+    assert_eq!(refused["errors"][0]["pointer"], "social");
     let id = connected(&mut staff, "northwind", body).await;
     (upstream, id)
 }
 
-async fn through(world: &World<'_>, upstream: &Upstream, id: &str, who: &Value) -> (testkit::Client, testkit::Answer) {
+async fn through(
+    world: &World<'_>,
+    upstream: &Upstream,
+    id: &str,
+    who: &Value,
+) -> (testkit::Client, testkit::Answer) {
     let mut browser = world.kit.nobody();
     let asked = leads_to(&browser.get(&format!("/sign-in/sso/{id}")).await.expect(200));
     let back = upstream.approve(&asked, who, super::seconds(world.kit));

@@ -219,7 +219,8 @@ fn proved(script: &Script, headers: &HeaderMap, form: &HashMap<String, String>) 
         "basic" => {
             let encode =
                 |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
-            let wanted = format!("Basic {}", STANDARD.encode(format!("{}:{}", encode(CLIENT), encode(SECRET))));
+            let wanted =
+                format!("Basic {}", STANDARD.encode(format!("{}:{}", encode(CLIENT), encode(SECRET))));
             headers.get("authorization").and_then(|value| value.to_str().ok()) == Some(&wanted)
                 && !form.contains_key("client_secret")
         }
