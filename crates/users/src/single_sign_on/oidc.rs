@@ -36,8 +36,8 @@ pub use answer::Answer;
 pub(crate) use answer::finish;
 pub(crate) use id_token::{LogoutToken, logout_token};
 pub use metadata::Metadata;
-pub(crate) use probe::{finding, probe};
 pub use probe::{Finding, Report};
+pub(crate) use probe::{finding, probe};
 
 /// How far the provider's clock may differ from ours.
 pub(crate) const LEEWAY: Duration = Duration::from_secs(60);

@@ -287,8 +287,17 @@ async fn work(client: &Client, base: &str, command: IdpCommand, whole: bool) -> 
 
 /// The body that makes a connection.
 fn new(command: IdpCommand) -> Result<Value, CliError> {
-    let IdpCommand::Add { name, issuer, client_id, client_secret_file, saml, directory, social, settings, .. } =
-        command
+    let IdpCommand::Add {
+        name,
+        issuer,
+        client_id,
+        client_secret_file,
+        saml,
+        directory,
+        social,
+        settings,
+        ..
+    } = command
     else {
         return Ok(Value::Null);
     };

@@ -4,9 +4,7 @@ use serde::Deserialize;
 
 use super::exchange;
 use super::id_token::{self, Wanted};
-use super::{
-    App, Connection, Failure, LinkToken, Metadata, Place, Timestamp, Trouble, requests, shown,
-};
+use super::{App, Connection, Failure, LinkToken, Metadata, Place, Timestamp, Trouble, requests, shown};
 use crate::single_sign_on::arrival::Identity;
 
 /// What stands in the address that the browser comes back to.

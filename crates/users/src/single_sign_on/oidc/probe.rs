@@ -35,7 +35,12 @@ impl Report {
     }
 }
 
-pub(crate) fn finding(verdict: &'static str, place: &'static str, field: &str, detail: impl Into<String>) -> Finding {
+pub(crate) fn finding(
+    verdict: &'static str,
+    place: &'static str,
+    field: &str,
+    detail: impl Into<String>,
+) -> Finding {
     Finding { verdict, place, field: field.to_owned(), detail: detail.into() }
 }
 

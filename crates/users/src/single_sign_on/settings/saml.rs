@@ -86,7 +86,10 @@ impl Saml {
         }
         let format = |text: &String| text.len() <= TEXT_BYTES_MAX && text.starts_with("urn:");
         if !self.name_id_format.iter().all(format) {
-            wrong.push(("name_id_format", "a format is a name that begins with `urn:oasis:names:tc:SAML:`".to_owned()));
+            wrong.push((
+                "name_id_format",
+                "a format is a name that begins with `urn:oasis:names:tc:SAML:`".to_owned(),
+            ));
         }
         if self.name_id_format.as_deref() == Some(saml::names::TRANSIENT) {
             let why = "a transient NameID is another one each time: nobody would be known again. Use a persistent one";
@@ -99,7 +102,10 @@ impl Saml {
     pub(crate) fn check_exception(end: Timestamp, now: Timestamp) -> Option<Wrong> {
         let latest = now.plus(DAY * SHA1_DAYS_MAX);
         (end <= now || end > latest).then(|| {
-            let why = format!("an exception ends within {SHA1_DAYS_MAX} days, at {} at the latest", latest.day_words());
+            let why = format!(
+                "an exception ends within {SHA1_DAYS_MAX} days, at {} at the latest",
+                latest.day_words()
+            );
             ("sha1_until", why)
         })
     }
