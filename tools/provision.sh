@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Installs what a command of this repository needs and is missing; does nothing when it is there.
 #   tools/provision.sh WHAT…
-# From Debian's packages (12 or newer): build chromium dns postgres node
-# Into .tools, from PyPI, npm and crates.io, versions pinned: smtp schemathesis scim sbom authlib e2e openid cargo-deny cargo-fuzz
+# From Debian's packages (12 or newer): build chromium dns postgres node xmlsec
+# Into .tools, from PyPI, npm and crates.io, versions pinned: smtp schemathesis scim sbom authlib saml e2e openid cargo-deny cargo-fuzz
 # Into .tools, from the Go module proxy, where Go is there: pebble (an ACME authority; its tests skip themselves without)
 # Only looked at, never installed: rust-check
 set -euo pipefail
@@ -130,6 +130,9 @@ need_openid() {
   echo "$digest" >"$folder/node_modules/.stamp"
 }
 
+# pysaml2 signs with it.
+need_xmlsec() { have xmlsec1 || apt_install xmlsec1; }
+
 # A Python 3.9+ that can make virtual environments; Debian ships that part as a package of its own.
 find_python() {
   local python
@@ -190,7 +193,7 @@ need_pebble() {
   echo "$PEBBLE_VERSION" >"$TOOLS/bin/pebble.version"
 }
 
-[ $# -gt 0 ] || die "say what to provide: tools/provision.sh rust-check build chromium dns postgres smtp node e2e openid authlib schemathesis scim sbom pebble cargo-deny cargo-fuzz"
+[ $# -gt 0 ] || die "say what to provide: tools/provision.sh rust-check build chromium dns postgres smtp node e2e openid authlib saml xmlsec schemathesis scim sbom pebble cargo-deny cargo-fuzz"
 mkdir -p "$TOOLS"
 for what in "$@"; do
   case "$what" in
@@ -202,10 +205,11 @@ for what in "$@"; do
     node) need_node ;;
     e2e) need_e2e ;;
     openid) need_openid ;;
-    smtp | schemathesis | scim | sbom | authlib) need_venv "$what" ;;
+    smtp | schemathesis | scim | sbom | authlib | saml) need_venv "$what" ;;
+    xmlsec) need_xmlsec ;;
     pebble) need_pebble ;;
     cargo-deny) need_cargo_tool cargo-deny "$CARGO_DENY_VERSION" ;;
     cargo-fuzz) need_cargo_tool cargo-fuzz "$CARGO_FUZZ_VERSION" ;;
-    *) die "nothing called \`$what\` to provide; known: rust-check build chromium dns postgres smtp node e2e openid authlib schemathesis scim sbom pebble cargo-deny cargo-fuzz" ;;
+    *) die "nothing called \`$what\` to provide; known: rust-check build chromium dns postgres smtp node e2e openid authlib saml xmlsec schemathesis scim sbom pebble cargo-deny cargo-fuzz" ;;
   esac
 done

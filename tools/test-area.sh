@@ -159,9 +159,9 @@ api() {
   node_tests tests/api/*.test.mjs
 }
 
-# Other people's OpenID clients sign in through the program, as products do.
+# Other people's OpenID clients sign in through the program, as products do; and it through other people's providers.
 openid() {
-  tools/provision.sh openid authlib
+  tools/provision.sh openid authlib saml xmlsec
   build_program
   node_tests tests/openid/*.test.mjs
 }

@@ -68,6 +68,7 @@ pub static AREA: Area = Area {
         directories::jobs::SCHEDULE,
         provisioning::jobs::SCHEDULE,
         awareness::jobs::SCHEDULE,
+        single_sign_on::jobs::SCHEDULE,
     ],
     evidence: &[
         domains::evidence::RECHECKED,
@@ -108,6 +109,7 @@ const JOBS: &[JobKind] = &[
     access_reviews::jobs::KINDS[3],
     awareness::jobs::KINDS[0],
     awareness::jobs::KINDS[1],
+    single_sign_on::jobs::JOB,
 ];
 
 fn routes() -> Routes {

@@ -13,7 +13,7 @@
 //! - **A disabled connection is dead**: its sessions and what products got from them end in the same transaction.
 //! - Client secrets are sealed in the store and never shown again.
 //!
-//! [`settings`] says what an admin may say, [`oidc`] speaks to OpenID providers, [`arrival`] decides who somebody is,
+//! [`settings`] says what an admin may say, [`oidc`] speaks to OpenID providers, [`saml`] to those of SAML 2.0, [`arrival`] decides who somebody is,
 //! [`enforcement`] holds people to single sign-on where a policy asks for it. Another kind of provider is a variant of
 //! [`Settings`] and a module beside `oidc` that ends in an [`arrival::Identity`].
 
@@ -34,19 +34,21 @@ use crate::{organizations, provisioning};
 pub(crate) mod api;
 pub mod arrival;
 pub mod enforcement;
+pub(crate) mod jobs;
 pub(crate) mod links;
 pub(crate) mod logout;
 pub mod oidc;
 pub(crate) mod pages;
 pub(crate) mod realm;
 pub mod requests;
+pub mod saml;
 pub mod settings;
 pub(crate) mod sql;
 #[cfg(test)]
 mod tests;
 
 pub use oidc::State;
-pub use settings::{ClientProof, Kind, Mapping, Oidc, ProofTrust, Settings, Wrong};
+pub use settings::{ClientProof, Kind, Mapping, Oidc, ProofTrust, Saml, SamlEndpoint, Settings, Wrong};
 
 platform::id! {
     /// A connection to an identity provider.
@@ -209,9 +211,9 @@ fn check(
 ) -> Result<Vec<Wrong>, DbError> {
     let mut wrong = content.settings.check();
     wrong.extend(content.mapping.check());
-    let Settings::Oidc(oidc) = &content.settings;
     let has_secret = content.secret.as_ref().map_or(had_secret, |secret| !secret.is_empty());
-    if oidc.client_proof != ClientProof::None && !has_secret {
+    let proof = content.settings.oidc().map_or(ClientProof::None, |oidc| oidc.client_proof);
+    if proof != ClientProof::None && !has_secret {
         wrong.push(("client_secret", "the secret that the provider gave is needed".to_owned()));
     }
     if content.secret.as_ref().is_some_and(|secret| secret.len() > SECRET_BYTES_MAX) {
@@ -247,6 +249,10 @@ pub fn create(
     let mut wrong = check(tx, organization, content, false)?;
     if let For::Everybody(social) = whom {
         let kind = principals::organization(tx, organization)?.map(|found| found.kind);
+        if content.settings.saml().is_some() {
+            let why = "SAML is for an organization's own people: leave `social` out";
+            wrong.push(("social", why.to_owned()));
+        }
         if kind != Some(OrganizationKind::Provider) {
             let why = "only the provider installs sign-in for everybody: leave `social` out";
             wrong.push(("social", why.to_owned()));
@@ -473,6 +479,7 @@ pub(crate) fn group_named(
 
 pub(crate) fn clean(tx: &mut Tx, now: Timestamp) -> Result<(), DbError> {
     tx.execute(&sql::CLEAN_REQUESTS, params![now])?;
+    tx.execute(&sql::CLEAN_ANSWERS, params![now])?;
     tx.execute(&sql::CLEAN_MESSAGES, params![now])?;
     Ok(())
 }

@@ -60,6 +60,7 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(19, "0019_access_requests"),
     migration!(20, "0020_access_reviews"),
     migration!(21, "0021_awareness"),
+    migration!(22, "0022_saml_answers"),
 ];
 
 impl Migration {

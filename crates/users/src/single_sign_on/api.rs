@@ -18,8 +18,10 @@ use super::oidc::{self, Report};
 use super::{Connection, ConnectionId, Content, For, Kind, Oidc, Saved, Settings, Switched, Wrong};
 use crate::names::Name;
 
+mod saml;
 mod views;
 
+pub use saml::{SamlChange, SamlView};
 pub use views::{ConnectionChange, ConnectionView, EffectView, LinkView, NewConnection, OwnLinkView};
 
 pub(super) const READ: Openness = Openness::Organization(Permission::PoliciesRead);
@@ -190,19 +192,22 @@ fn saved(saved: Saved) -> Result<Connection, Problem> {
 
 /// Makes a connection, for the API and the form alike.
 pub(super) async fn add(app: &App, access: &Access, new: NewConnection) -> Result<Connection, Problem> {
-    let Kind::Oidc = new.kind.unwrap_or(Kind::Oidc);
-    let content = Content {
-        name: name_of(&new.name)?,
-        settings: Settings::Oidc(Oidc {
-            issuer: new.issuer.trim().to_owned(),
-            client_id: new.client_id.trim().to_owned(),
-            client_proof: new.client_proof.unwrap_or_default(),
-            algorithm: new.algorithm.unwrap_or_else(|| "RS256".to_owned()),
-            scopes: new.scopes.unwrap_or_else(default_scopes),
-            sign_out_upstream: new.sign_out_upstream.unwrap_or(true),
-        }),
-        mapping: new.mapping.unwrap_or_default(),
-        secret: new.client_secret,
+    let name = name_of(&new.name)?;
+    let content = match new.kind.unwrap_or(Kind::Oidc) {
+        Kind::Saml => saml::new_content(app, access, name, &new).await?,
+        Kind::Oidc => Content {
+            name,
+            settings: Settings::Oidc(Oidc {
+                issuer: new.issuer.trim().to_owned(),
+                client_id: new.client_id.trim().to_owned(),
+                client_proof: new.client_proof.unwrap_or_default(),
+                algorithm: new.algorithm.unwrap_or_else(|| "RS256".to_owned()),
+                scopes: new.scopes.unwrap_or_else(default_scopes),
+                sign_out_upstream: new.sign_out_upstream.unwrap_or(true),
+            }),
+            mapping: new.mapping.unwrap_or_default(),
+            secret: new.client_secret,
+        },
     };
     let whom = match new.social {
         Some(social) => For::Everybody(social),
@@ -224,19 +229,28 @@ pub(super) async fn change(
     change: ConnectionChange,
 ) -> Result<Connection, Problem> {
     let old = one(app, access, id).await?;
-    let Settings::Oidc(before) = old.settings.clone();
-    let content = Content {
-        name: name_of(change.name.as_deref().unwrap_or(&old.name))?,
-        settings: Settings::Oidc(Oidc {
-            client_id: change.client_id.map_or(before.client_id, |text| text.trim().to_owned()),
-            client_proof: change.client_proof.unwrap_or(before.client_proof),
-            algorithm: change.algorithm.unwrap_or(before.algorithm),
-            scopes: change.scopes.unwrap_or(before.scopes),
-            sign_out_upstream: change.sign_out_upstream.unwrap_or(before.sign_out_upstream),
-            issuer: before.issuer,
-        }),
-        mapping: change.mapping.unwrap_or(old.mapping),
-        secret: change.client_secret,
+    let name = name_of(change.name.as_deref().unwrap_or(&old.name))?;
+    let content = match old.settings.clone() {
+        Settings::Saml(before) => Content {
+            name,
+            settings: saml::changed(app, access, before, change.saml.as_ref()).await?,
+            mapping: change.mapping.unwrap_or(old.mapping),
+            // The key is ours; nobody gives it.
+            secret: None,
+        },
+        Settings::Oidc(before) => Content {
+            name,
+            settings: Settings::Oidc(Oidc {
+                client_id: change.client_id.map_or(before.client_id, |text| text.trim().to_owned()),
+                client_proof: change.client_proof.unwrap_or(before.client_proof),
+                algorithm: change.algorithm.unwrap_or(before.algorithm),
+                scopes: change.scopes.unwrap_or(before.scopes),
+                sign_out_upstream: change.sign_out_upstream.unwrap_or(before.sign_out_upstream),
+                issuer: before.issuer,
+            }),
+            mapping: change.mapping.unwrap_or(old.mapping),
+            secret: change.client_secret,
+        },
     };
     let (organization, ctx, inner) = (access.organization_id()?, access.ctx.clone(), app.clone());
     let done = app

@@ -32,7 +32,7 @@ mod standing;
 pub(crate) use standing::link;
 
 /// Somebody as a provider vouches for them, whatever its kind. Everything in it was verified.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Identity {
     pub issuer: String,
     pub subject: String,

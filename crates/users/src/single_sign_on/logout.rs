@@ -11,7 +11,7 @@ use platform::{App, Ctx};
 use url::Url;
 
 use super::oidc::{self, LogoutToken, Trouble};
-use super::{Connection, ConnectionId, Settings, sql};
+use super::{Connection, ConnectionId, saml, sql};
 use crate::accounts::join;
 use crate::sessions::{self, SessionId};
 
@@ -65,9 +65,36 @@ pub(crate) fn take(
     Ok(Commit::changed(LoggedOut::Done { sessions }, recorded))
 }
 
+/// As [`take`], for a request of a SAML provider.
+pub(crate) fn take_saml(
+    ctx: &Ctx,
+    tx: &mut Tx,
+    connection: &Connection,
+    asked: &saml::Asked,
+) -> Result<Commit<LoggedOut>, DbError> {
+    if tx.execute(&sql::INSERT_MESSAGE, params![asked.message.clone(), asked.until])? != 1 {
+        return Ok(Commit::unchanged(LoggedOut::Again));
+    }
+    let subject = Some(asked.subject.as_str());
+    let mut sessions = 0;
+    if asked.sessions.is_empty() {
+        sessions = end_sessions(ctx, tx, connection.id, subject, None)?;
+    }
+    for session in &asked.sessions {
+        sessions += end_sessions(ctx, tx, connection.id, subject, Some(session))?;
+    }
+    let event = Event::new(connection.organization, "single_sign_on.logged_out")
+        .target("connection", connection.id)
+        .with("sessions", sessions)
+        .personal("subject", &asked.subject);
+    let recorded = tx.record(event);
+    Ok(Commit::changed(LoggedOut::Done { sessions }, recorded))
+}
+
 /// Where to go on to after signing out here, if the connection is set so and the provider has an address for it.
 pub(crate) async fn upstream_address(app: &App, connection: &Connection, now: Timestamp) -> Option<String> {
-    let Settings::Oidc(settings) = &connection.settings;
+    // The sign-out of SAML would need the NameID as it was written there; only the provider's own is taken.
+    let settings = connection.settings.oidc()?;
     if !settings.sign_out_upstream || !connection.active {
         return None;
     }

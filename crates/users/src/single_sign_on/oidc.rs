@@ -22,7 +22,7 @@ use platform::time::{HOUR, MINUTE, Timestamp};
 use url::Url;
 
 use super::requests;
-use super::{Connection, Oidc, Settings};
+use super::{Connection, Oidc};
 use crate::tokens::LinkToken;
 
 mod answer;
@@ -36,8 +36,8 @@ pub use answer::Answer;
 pub(crate) use answer::finish;
 pub(crate) use id_token::{LogoutToken, logout_token};
 pub use metadata::Metadata;
-pub(crate) use probe::probe;
 pub use probe::{Finding, Report};
+pub(crate) use probe::{finding, probe};
 
 /// How far the provider's clock may differ from ours.
 pub(crate) const LEEWAY: Duration = Duration::from_secs(60);
@@ -158,10 +158,20 @@ fn remember<T>(store: &Mutex<HashMap<String, Kept<T>>>, address: &str, now: Time
 
 /// Asks through the guarded client.
 async fn fetch(app: &App, place: Place, field: &str, mut request: Request) -> Result<Response, Trouble> {
+    request.bytes_max = DOCUMENT_BYTES_MAX;
+    fetch_whole(app, place, field, request).await
+}
+
+/// As `fetch`, with the request's own limit.
+pub(super) async fn fetch_whole(
+    app: &App,
+    place: Place,
+    field: &str,
+    request: Request,
+) -> Result<Response, Trouble> {
     let client = app.find_service::<Outbound>();
     let client =
         client.ok_or_else(|| Trouble::new(place, field, "this program has no client for requests"))?;
-    request.bytes_max = DOCUMENT_BYTES_MAX;
     client.fetch(request).await.map_err(|error| match error {
         OutboundError::Refused(refusal) => {
             Trouble::new(place, field, format!("the address is refused: {refusal}"))
@@ -186,7 +196,7 @@ pub(crate) fn address(
     fresh: bool,
     hint: &str,
 ) -> Result<String, Trouble> {
-    let Settings::Oidc(settings) = &connection.settings;
+    let settings = settings_of(connection, Place::Discovery)?;
     let wrong = || Trouble::new(Place::Discovery, "authorization_endpoint", "it is no address");
     let mut url = Url::parse(&metadata.authorization_endpoint).map_err(|_| wrong())?;
     {
@@ -208,6 +218,12 @@ pub(crate) fn address(
         }
     }
     Ok(url.to_string())
+}
+
+/// What is set for an OpenID provider.
+fn settings_of(connection: &Connection, place: Place) -> Result<&Oidc, Trouble> {
+    let other = || Trouble::new(place, "kind", "this connection speaks SAML, not OpenID Connect");
+    connection.settings.oidc().ok_or_else(other)
 }
 
 /// Seconds since 1970, as tokens count.

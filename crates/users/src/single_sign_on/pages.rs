@@ -29,14 +29,19 @@ use crate::people::pages::pager;
 
 pub(crate) mod account;
 mod fields;
+mod saml;
 pub(crate) mod sign_in;
 
 use fields::Typed;
+
+/// Metadata grows by a half where a form escapes it.
+const METADATA_FORM_BYTES_MAX: usize = 2 * 1024 * 1024;
 
 pub(crate) const LIST: &str = "/o/{organization}/connections";
 
 pub(crate) fn routes() -> Routes {
     const NEW: &str = "/o/{organization}/connections/new";
+    const NEW_SAML: &str = "/o/{organization}/connections/new-saml";
     const ONE: &str = "/o/{organization}/connections/{connection}";
     const TEST: &str = "/o/{organization}/connections/{connection}/test";
     const TRY: &str = "/o/{organization}/connections/{connection}/try";
@@ -47,8 +52,20 @@ pub(crate) fn routes() -> Routes {
         .add(routes::get(LIST, "connection.list_page", READ, list))
         .add(routes::get(NEW, "connection.create_page", MANAGE, new_page).recent())
         .add(routes::post(NEW, "connection.create_form", MANAGE, create).recent().records("connection."))
+        .add(routes::get(NEW_SAML, "connection.create_saml_page", MANAGE, new_saml_page).recent())
+        .add(
+            routes::post(NEW_SAML, "connection.create_saml_form", MANAGE, create_saml)
+                .recent()
+                .body_bytes_max(METADATA_FORM_BYTES_MAX)
+                .records("connection."),
+        )
         .add(routes::get(ONE, "connection.show_page", READ, show))
-        .add(routes::post(ONE, "connection.update_form", MANAGE, update).recent().records("connection."))
+        .add(
+            routes::post(ONE, "connection.update_form", MANAGE, update)
+                .recent()
+                .body_bytes_max(METADATA_FORM_BYTES_MAX)
+                .records("connection."),
+        )
         .add(
             routes::post(TEST, "connection.test_form", MANAGE, test)
                 .limit(Limit::Heavy)
@@ -70,6 +87,7 @@ pub(crate) fn routes() -> Routes {
                 .records("single_sign_on."),
         )
         .merge(sign_in::routes())
+        .merge(saml::routes())
         .merge(account::routes())
 }
 
@@ -111,9 +129,20 @@ struct NewPage {
     errors: FieldErrors,
 }
 
-async fn form_page(app: &App, access: &Access, typed: Typed, refused: Option<&Problem>) -> web::Result {
-    let organization = access.organization()?.clone();
-    let id = organization.id;
+#[derive(Template)]
+#[template(path = "single_sign_on/new_saml.html")]
+struct NewSamlPage {
+    shell: Shell,
+    slug: String,
+    typed: Typed,
+    proofs: Vec<Choice>,
+    directories: Vec<Choice>,
+    errors: FieldErrors,
+}
+
+/// Directories whose people may come through a new connection.
+async fn free_directories(app: &App, access: &Access, typed: &Typed) -> Result<Vec<Choice>, Problem> {
+    let id = access.organization_id()?;
     let (known, taken) =
         app.db().read(move |tx| Ok::<_, DbError>((directories::list(tx, id)?, super::list(tx, id)?))).await?;
     let mut choices = vec![Choice::new("", "A new one, called like the connection", &typed.directory)];
@@ -122,6 +151,47 @@ async fn form_page(app: &App, access: &Access, typed: Typed, refused: Option<&Pr
             choices.push(Choice::new(&one.id.to_string(), &one.name, &typed.directory));
         }
     }
+    Ok(choices)
+}
+
+async fn saml_form_page(app: &App, access: &Access, typed: Typed, refused: Option<&Problem>) -> web::Result {
+    let page = NewSamlPage {
+        shell: shell(app, access, "Connect an identity provider"),
+        slug: access.organization()?.slug.clone(),
+        proofs: typed.proofs(),
+        directories: free_directories(app, access, &typed).await?,
+        errors: refused.map(complaints).unwrap_or_default(),
+        typed,
+    };
+    let status = if refused.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    web::html_with(status, &page)
+}
+
+async fn new_saml_page(State(app): State<App>, access: Access) -> web::Result {
+    saml_form_page(&app, &access, Typed::fresh_saml(), None).await
+}
+
+async fn create_saml(State(app): State<App>, access: Access, Form(typed): Form<Typed>) -> web::Result {
+    let made = match typed.new_saml(&app, &access).await {
+        Ok(new) => api::add(&app, &access, new).await,
+        Err(problem) => Err(problem),
+    };
+    match made {
+        Ok(connection) => was_made(&access, &connection),
+        Err(problem) if mendable(&problem) => saml_form_page(&app, &access, typed, Some(&problem)).await,
+        Err(problem) => Err(problem),
+    }
+}
+
+fn was_made(access: &Access, connection: &Connection) -> web::Result {
+    let to = format!("/o/{}/connections/{}", access.organization()?.slug, connection.id);
+    let words = "The connection is made. Tell the provider the addresses below, then test it.";
+    browser::see_other_with(&to, Tone::Good, words)
+}
+
+async fn form_page(app: &App, access: &Access, typed: Typed, refused: Option<&Problem>) -> web::Result {
+    let organization = access.organization()?.clone();
+    let choices = free_directories(app, access, &typed).await?;
     let page = NewPage {
         shell: shell(app, access, "Connect an identity provider"),
         slug: organization.slug,
@@ -147,12 +217,7 @@ async fn create(State(app): State<App>, access: Access, Form(typed): Form<Typed>
         Err(problem) => Err(problem),
     };
     match made {
-        Ok(connection) => {
-            let slug = &access.organization()?.slug;
-            let to = format!("/o/{slug}/connections/{}", connection.id);
-            let words = "The connection is made. Tell the provider the addresses below, then test it.";
-            browser::see_other_with(&to, Tone::Good, words)
-        }
+        Ok(connection) => was_made(&access, &connection),
         Err(problem) if mendable(&problem) => form_page(&app, &access, typed, Some(&problem)).await,
         Err(problem) => Err(problem),
     }
@@ -264,7 +329,15 @@ async fn update(
     Path((_, id)): OnePath,
     Form(typed): Form<Typed>,
 ) -> web::Result {
-    let changed = match typed.change(&app, &access).await {
+    let old = api::one(&app, &access, id).await?;
+    let change = match old.settings.saml() {
+        None => typed.change(&app, &access).await,
+        Some(settings) => {
+            let before = settings.sha1_until.map(|end| end.rfc3339()).unwrap_or_default();
+            typed.saml_change(&app, &access, &before).await
+        }
+    };
+    let changed = match change {
         Ok(change) => api::change(&app, &access, id, change).await.map(drop),
         Err(problem) => Err(problem),
     };

@@ -95,6 +95,25 @@ pub fn begin(ctx: &Ctx, tx: &mut Tx, asking: &Asking, mark: &LinkToken) -> Resul
     Ok(state)
 }
 
+/// What was asked with a state, which stays as it is. `None`: unknown, used, too old, or another connection's.
+pub(crate) fn peek(
+    tx: &mut ReadTx,
+    connection: ConnectionId,
+    state: &LinkToken,
+    now: Timestamp,
+) -> Result<Option<Asked>, DbError> {
+    let found = find(tx, state, now)?;
+    match found {
+        Some(row) if row.get::<ConnectionId>(0)? == connection => Ok(Some(asked(&row)?)),
+        _ => Ok(None),
+    }
+}
+
+/// What stands for a request where a sign-in began at the provider.
+pub(crate) fn unasked(now: Timestamp) -> Asked {
+    Asked { intent: Intent::SignIn, account: None, fresh: false, next: String::new(), at: now }
+}
+
 /// Uses a state up. `None`: unknown, used, too old, another connection's, or of another browser; all the same to whoever
 /// asks.
 pub fn take(
@@ -111,13 +130,17 @@ pub fn take(
     if !fits || tx.execute(&sql::USE_REQUEST, params![state.hash(), now])? != 1 {
         return Ok(None);
     }
-    Ok(Some(Asked {
+    Ok(Some(asked(&row)?))
+}
+
+fn asked(row: &platform::db::Row) -> Result<Asked, DbError> {
+    Ok(Asked {
         intent: row.parse(2, Intent::parse)?,
         account: row.get(3)?,
         fresh: row.get(4)?,
         next: row.get(5)?,
         at: row.get(6)?,
-    }))
+    })
 }
 
 fn find(tx: &mut ReadTx, state: &LinkToken, now: Timestamp) -> Result<Option<platform::db::Row>, DbError> {
@@ -132,6 +155,11 @@ fn derived(app: &App, what: &str, state: &LinkToken) -> String {
 
 pub(crate) fn nonce(app: &App, state: &LinkToken) -> String {
     derived(app, "nonce", state)
+}
+
+/// What a SAML answer must name (`InResponseTo`).
+pub(crate) fn saml_id(app: &App, state: &LinkToken) -> String {
+    derived(app, "saml", state)
 }
 
 /// 43 characters: 256 bits (RFC 7636 §4.1).

@@ -10,6 +10,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use url::Url;
 
+mod saml;
+
+pub use saml::{Saml, SamlEndpoint};
+
 const TEXT_BYTES_MAX: usize = 500;
 const RULES_MAX: usize = 200;
 const DOMAINS_MAX: usize = 200;
@@ -26,22 +30,26 @@ pub type Wrong = (&'static str, String);
 pub enum Kind {
     /// OpenID Connect: code with PKCE.
     Oidc,
+    /// SAML 2.0: requests by redirect, answers by form.
+    Saml,
 }
 
 impl Kind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Oidc => "oidc",
+            Self::Saml => "saml",
         }
     }
 
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Oidc].into_iter().find(|kind| kind.as_str() == text)
+        [Self::Oidc, Self::Saml].into_iter().find(|kind| kind.as_str() == text)
     }
 
     pub fn label(self) -> &'static str {
         match self {
             Self::Oidc => "OpenID Connect",
+            Self::Saml => "SAML 2.0",
         }
     }
 }
@@ -50,12 +58,30 @@ impl Kind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Settings {
     Oidc(Oidc),
+    Saml(Saml),
 }
 
 impl Settings {
+    /// Of an OpenID provider.
+    pub fn oidc(&self) -> Option<&Oidc> {
+        match self {
+            Self::Oidc(oidc) => Some(oidc),
+            Self::Saml(_) => None,
+        }
+    }
+
+    /// Of a SAML identity provider.
+    pub fn saml(&self) -> Option<&Saml> {
+        match self {
+            Self::Oidc(_) => None,
+            Self::Saml(saml) => Some(saml),
+        }
+    }
+
     pub fn kind(&self) -> Kind {
         match self {
             Self::Oidc(_) => Kind::Oidc,
+            Self::Saml(_) => Kind::Saml,
         }
     }
 
@@ -63,6 +89,7 @@ impl Settings {
     pub fn issuer(&self) -> &str {
         match self {
             Self::Oidc(oidc) => &oidc.issuer,
+            Self::Saml(saml) => &saml.entity_id,
         }
     }
 
@@ -70,20 +97,22 @@ impl Settings {
         let unreadable = |_| DbError::Check("stored settings of a connection are not readable".to_owned());
         match kind {
             Kind::Oidc => serde_json::from_str(text).map(Self::Oidc).map_err(unreadable),
+            Kind::Saml => serde_json::from_str(text).map(Self::Saml).map_err(unreadable),
         }
     }
 
     pub(crate) fn text(&self) -> Result<String, DbError> {
-        match self {
-            Self::Oidc(oidc) => {
-                serde_json::to_string(oidc).map_err(|error| DbError::Check(error.to_string()))
-            }
-        }
+        let written = match self {
+            Self::Oidc(oidc) => serde_json::to_string(oidc),
+            Self::Saml(saml) => serde_json::to_string(saml),
+        };
+        written.map_err(|error| DbError::Check(error.to_string()))
     }
 
     pub fn check(&self) -> Vec<Wrong> {
         match self {
             Self::Oidc(oidc) => oidc.check(),
+            Self::Saml(saml) => saml.check(),
         }
     }
 }

@@ -91,6 +91,12 @@ platform::statements! {
          where organization_id = $1 and state = 'active' and social is null and succeeded_at is not null
            and (id = $2 or $2 is null) limit 1";
 
+    /// For the daily look at metadata and certificates.
+    pub(super) ACTIVE_SAML: Platform =
+        "select c.organization_id, c.id, c.kind, c.name, c.social, c.directory_id, c.state, c.settings, c.mapping,
+           c.secret, c.created_at, c.changed_at, c.succeeded_at, c.failed_at, c.failure
+         from connections c join organizations o on o.id = c.organization_id and o.state = 'active'
+         where c.kind = 'saml' and c.state = 'active' order by c.id";
     /// The active connections of whoever holds a domain: where an address at it signs in.
     pub(super) OF_DOMAIN: Platform =
         "select c.organization_id, c.id, c.kind, c.name, c.social, c.directory_id, c.state, c.settings, c.mapping,
@@ -113,6 +119,13 @@ platform::statements! {
     pub(super) CLEAN_REQUESTS: Housekeeping = "delete from connection_requests where expires_at < $1";
     pub(super) INSERT_MESSAGE: Housekeeping =
         "insert into connection_messages (message_hash, expires_at) values ($1, $2) on conflict do nothing";
+    pub(super) INSERT_ANSWER: Housekeeping =
+        "insert into connection_answers (state_hash, connection_id, identity, expires_at)
+         values ($1, $2, $3, $4) on conflict do nothing";
+    pub(super) ANSWER: Platform =
+        "select identity from connection_answers where state_hash = $1 and connection_id = $2 and expires_at > $3";
+    pub(super) DELETE_ANSWER: Housekeeping = "delete from connection_answers where state_hash = $1";
+    pub(super) CLEAN_ANSWERS: Housekeeping = "delete from connection_answers where expires_at < $1";
     pub(super) CLEAN_MESSAGES: Housekeeping = "delete from connection_messages where expires_at < $1";
 
     /// Live sessions that were made through a connection; narrowed to a subject or to a session there where given.

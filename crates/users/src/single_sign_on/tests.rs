@@ -16,6 +16,7 @@ mod conformance;
 mod console;
 mod enforced;
 mod logout;
+mod saml;
 mod security;
 mod social;
 mod upstream;

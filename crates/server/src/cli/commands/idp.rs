@@ -22,15 +22,18 @@ pub struct Idp {
 
 #[derive(Subcommand)]
 enum IdpCommand {
-    /// Connect an OpenID provider; nobody comes through it before it is enabled
+    /// Connect an OpenID provider (`--issuer`, `--client-id`) or one of SAML (`--metadata`); nobody comes through it before it is
+    /// enabled
     Add {
         #[arg(long)]
         name: String,
         /// As the provider writes it, letter for letter
-        #[arg(long)]
-        issuer: String,
-        #[arg(long)]
-        client_id: String,
+        #[arg(long, required_unless_present_any = ["metadata", "metadata_url"], conflicts_with_all = ["metadata", "metadata_url"])]
+        issuer: Option<String>,
+        #[arg(long, required_unless_present_any = ["metadata", "metadata_url"], conflicts_with_all = ["metadata", "metadata_url"])]
+        client_id: Option<String>,
+        #[command(flatten)]
+        saml: Saml,
         /// A file with the client secret; `-` reads it from standard input
         #[arg(long)]
         client_secret_file: Option<PathBuf>,
@@ -57,6 +60,8 @@ enum IdpCommand {
         /// A file with a new client secret; `-` reads it from standard input
         #[arg(long)]
         client_secret_file: Option<PathBuf>,
+        #[command(flatten)]
+        saml: Saml,
         #[command(flatten)]
         settings: Settings,
     },
@@ -111,6 +116,55 @@ struct Settings {
     /// A file with the mapping as JSON, as the API takes it; replaces the one before
     #[arg(long)]
     mapping: Option<PathBuf>,
+}
+
+/// What is only of SAML.
+#[derive(Args)]
+struct Saml {
+    /// A file with the metadata of a SAML provider; `-` reads it from standard input
+    #[arg(long)]
+    metadata: Option<PathBuf>,
+    /// Where the metadata of a SAML provider is
+    #[arg(long, conflicts_with = "metadata")]
+    metadata_url: Option<String>,
+    /// Which provider, where the metadata describes several
+    #[arg(long)]
+    entity_id: Option<String>,
+    /// The kind of NameID to ask for
+    #[arg(long)]
+    name_id_format: Option<String>,
+    /// Whether sign-ins that begin at the provider are taken
+    #[arg(long)]
+    unsolicited: Option<bool>,
+    /// Whether the whole Response must be signed
+    #[arg(long)]
+    signed_response: Option<bool>,
+    /// Whether the assertion itself must be signed
+    #[arg(long)]
+    signed_assertion: Option<bool>,
+    /// Take SHA-1 until then (2026-12-31T00:00:00Z), for a provider that knows nothing better; empty ends that
+    #[arg(long)]
+    sha1_until: Option<String>,
+}
+
+impl Saml {
+    /// As the API takes it; `None` when nothing of it is said.
+    fn body(self) -> Result<Option<Value>, CliError> {
+        let metadata = self.metadata.as_ref().map(read).transpose()?;
+        let said = [
+            ("metadata", metadata.map(Value::from)),
+            ("metadata_url", self.metadata_url.map(Value::from)),
+            ("entity_id", self.entity_id.map(Value::from)),
+            ("name_id_format", self.name_id_format.map(Value::from)),
+            ("unsolicited", self.unsolicited.map(Value::from)),
+            ("signed_response", self.signed_response.map(Value::from)),
+            ("signed_assertion", self.signed_assertion.map(Value::from)),
+            ("sha1_until", self.sha1_until.map(Value::from)),
+        ];
+        let body: Map<String, Value> =
+            said.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
+        Ok((!body.is_empty()).then_some(Value::Object(body)))
+    }
 }
 
 fn read(path: &PathBuf) -> Result<String, CliError> {
@@ -185,10 +239,11 @@ async fn work(client: &Client, base: &str, command: IdpCommand, whole: bool) -> 
                 _ => Ok(made),
             }
         }
-        IdpCommand::Update { connection, name, client_id, client_secret_file, settings } => {
+        IdpCommand::Update { connection, name, client_id, client_secret_file, saml, settings } => {
             let id = find(client, base, &connection).await?;
             let mut body = Map::new();
             settings.put(&mut body)?;
+            body.extend(saml.body()?.map(|saml| ("saml".to_owned(), saml)));
             let words = [
                 ("name", name),
                 ("client_id", client_id),
@@ -231,17 +286,30 @@ async fn work(client: &Client, base: &str, command: IdpCommand, whole: bool) -> 
 
 /// The body that makes a connection.
 fn new(command: IdpCommand) -> Result<Value, CliError> {
-    let IdpCommand::Add { name, issuer, client_id, client_secret_file, directory, social, settings, .. } =
-        command
+    let IdpCommand::Add {
+        name,
+        issuer,
+        client_id,
+        client_secret_file,
+        saml,
+        directory,
+        social,
+        settings,
+        ..
+    } = command
     else {
         return Ok(Value::Null);
     };
     let mut body = Map::new();
     settings.put(&mut body)?;
+    if issuer.is_none() {
+        body.insert("kind".to_owned(), Value::from("saml"));
+        body.extend(saml.body()?.map(|saml| ("saml".to_owned(), saml)));
+    }
     let words = [
         ("name", Some(name)),
-        ("issuer", Some(issuer)),
-        ("client_id", Some(client_id)),
+        ("issuer", issuer),
+        ("client_id", client_id),
         ("client_secret", secret(client_secret_file.as_ref())?),
         ("directory", directory),
         ("social", social),

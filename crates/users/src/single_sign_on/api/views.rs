@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::super::pages::sign_in::begin_path;
 use super::super::{
     ClientProof, Connection, ConnectionId, Effect, Kind, Mapping, Settings, backchannel_logout_uri,
-    redirect_uri,
+    redirect_uri, saml,
 };
+use super::{SamlChange, SamlView};
 use crate::directories::DirectoryId;
 
 /// An identity provider to connect.
@@ -18,12 +19,15 @@ use crate::directories::DirectoryId;
 pub struct NewConnection {
     #[schema(example = "Entra ID")]
     pub name: String,
-    /// `oidc`, which is also what is taken when it is left out.
+    /// `oidc`, which is also what is taken when it is left out, or `saml`.
     #[serde(default)]
     pub kind: Option<Kind>,
-    /// As the provider writes it, letter for letter.
+    /// As the provider writes it, letter for letter. With SAML its metadata says it: leave it out.
+    #[serde(default)]
     #[schema(example = "https://login.example.com/realm")]
     pub issuer: String,
+    /// Of OpenID Connect alone, as everything up to `sign_out_upstream`.
+    #[serde(default)]
     #[schema(example = "bailiwick")]
     pub client_id: String,
     #[serde(default)]
@@ -47,6 +51,9 @@ pub struct NewConnection {
     /// For everybody, by this name in policies; the provider's organization alone may say it.
     #[serde(default)]
     pub social: Option<String>,
+    /// Of SAML alone; `metadata` or `metadata_url` is needed.
+    #[serde(default)]
+    pub saml: Option<SamlChange>,
 }
 
 /// What is left out stays as it is.
@@ -70,6 +77,9 @@ pub struct ConnectionChange {
     pub sign_out_upstream: Option<bool>,
     #[serde(default)]
     pub mapping: Option<Mapping>,
+    /// Of SAML alone.
+    #[serde(default)]
+    pub saml: Option<SamlChange>,
 }
 
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
@@ -108,11 +118,17 @@ pub struct ConnectionView {
     pub failed_at: Option<Timestamp>,
     /// Why the last sign-in that failed did.
     pub failure: String,
+    /// Of SAML; what is only of OpenID Connect above is empty then.
+    pub saml: Option<SamlView>,
 }
 
 impl ConnectionView {
     pub(in super::super) fn new(app: &App, connection: Connection) -> Self {
-        let Settings::Oidc(oidc) = connection.settings.clone();
+        let oidc = connection.settings.oidc();
+        let redirect_uri = match &connection.settings {
+            Settings::Oidc(_) => redirect_uri(app, connection.id),
+            Settings::Saml(_) => saml::acs(app, connection.id),
+        };
         let begin = begin_path(connection.id);
         Self {
             id: connection.id,
@@ -121,14 +137,15 @@ impl ConnectionView {
             social: connection.social.clone(),
             directory: connection.directory,
             has_secret: connection.has_secret(),
-            issuer: oidc.issuer,
-            client_id: oidc.client_id,
-            client_proof: oidc.client_proof,
-            algorithm: oidc.algorithm,
-            scopes: oidc.scopes,
-            sign_out_upstream: oidc.sign_out_upstream,
+            issuer: connection.settings.issuer().to_owned(),
+            client_id: oidc.map(|oidc| oidc.client_id.clone()).unwrap_or_default(),
+            client_proof: oidc.map_or(ClientProof::None, |oidc| oidc.client_proof),
+            algorithm: oidc.map(|oidc| oidc.algorithm.clone()).unwrap_or_default(),
+            scopes: oidc.map(|oidc| oidc.scopes.clone()).unwrap_or_default(),
+            sign_out_upstream: oidc.is_some_and(|oidc| oidc.sign_out_upstream),
+            saml: connection.settings.saml().map(|saml| SamlView::new(app, connection.id, saml)),
             mapping: connection.mapping,
-            redirect_uri: redirect_uri(app, connection.id),
+            redirect_uri,
             backchannel_logout_uri: backchannel_logout_uri(app, connection.id),
             sign_in_url: crate::accounts::join(&app.config().public_url, &begin),
             created_at: connection.created_at,

@@ -4,9 +4,7 @@ use serde::Deserialize;
 
 use super::exchange;
 use super::id_token::{self, Wanted};
-use super::{
-    App, Connection, Failure, LinkToken, Metadata, Place, Settings, Timestamp, Trouble, requests, shown,
-};
+use super::{App, Connection, Failure, LinkToken, Metadata, Place, Timestamp, Trouble, requests, shown};
 use crate::single_sign_on::arrival::Identity;
 
 /// What stands in the address that the browser comes back to.
@@ -32,7 +30,7 @@ pub(crate) async fn finish(
     answer: &Answer,
     now: Timestamp,
 ) -> Result<Identity, Failure> {
-    let Settings::Oidc(settings) = &connection.settings;
+    let settings = super::settings_of(connection, Place::Answer)?;
     let metadata = super::metadata_of(app, &settings.issuer, now).await?;
     check_issuer(&metadata, answer)?;
     let code = match (&answer.code, &answer.error) {

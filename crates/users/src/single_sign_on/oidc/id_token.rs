@@ -8,7 +8,7 @@ use platform::time::Timestamp;
 use serde_json::Value;
 
 use super::{Metadata, Oidc, Place, Trouble, keys, leeway, seconds};
-use crate::single_sign_on::{Connection, ConnectionId, Settings};
+use crate::single_sign_on::{Connection, ConnectionId};
 
 /// How long ago an ID token may have been made; it comes straight from the provider.
 const ID_TOKEN_AGE_MAX: i64 = 600;
@@ -192,7 +192,7 @@ pub(crate) async fn logout_token(
     now: Timestamp,
 ) -> Result<LogoutToken, Trouble> {
     let place = Place::LogoutToken;
-    let Settings::Oidc(settings) = &connection.settings;
+    let settings = super::settings_of(connection, place)?;
     let token = Token::parse(text)
         .and_then(|token| token.of_type_or_none("logout+jwt"))
         .map_err(|error| trouble(place, &error))?;

@@ -4,7 +4,7 @@ use platform::App;
 use platform::time::Timestamp;
 use serde::Serialize;
 
-use super::{Connection, Metadata, Settings, Trouble, keys, metadata};
+use super::{Connection, Metadata, Trouble, keys, metadata};
 use crate::single_sign_on::settings::Oidc;
 
 /// One thing that was looked at.
@@ -13,7 +13,7 @@ use crate::single_sign_on::settings::Oidc;
 pub struct Finding {
     /// `good`, `warn` (works, and could be better) or `bad` (nobody can sign in).
     pub verdict: &'static str,
-    /// `discovery` or `keys`.
+    /// `discovery` (what the provider says of itself), `keys`, or `metadata` and `settings` of SAML.
     pub place: &'static str,
     /// The member of the provider's document.
     pub field: String,
@@ -35,7 +35,12 @@ impl Report {
     }
 }
 
-fn finding(verdict: &'static str, place: &'static str, field: &str, detail: impl Into<String>) -> Finding {
+pub(crate) fn finding(
+    verdict: &'static str,
+    place: &'static str,
+    field: &str,
+    detail: impl Into<String>,
+) -> Finding {
     Finding { verdict, place, field: field.to_owned(), detail: detail.into() }
 }
 
@@ -45,7 +50,9 @@ fn bad(trouble: Trouble) -> Finding {
 
 /// Asks the provider now, whatever is remembered of it.
 pub(crate) async fn probe(app: &App, connection: &Connection, now: Timestamp) -> Report {
-    let Settings::Oidc(settings) = &connection.settings;
+    let Some(settings) = connection.settings.oidc() else {
+        return Report::of(crate::single_sign_on::saml::probe(app, connection, now).await);
+    };
     let metadata = match metadata::ask_anew(app, &settings.issuer, now).await {
         Ok(metadata) => metadata,
         Err(trouble) => return Report::of(vec![bad(trouble)]),

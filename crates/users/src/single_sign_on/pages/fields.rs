@@ -6,9 +6,9 @@ use platform::web::ui::Choice;
 use platform::web::{Access, Problem};
 use serde::Deserialize;
 
-use super::super::api::{ConnectionChange, ConnectionView, NewConnection};
+use super::super::api::{ConnectionChange, ConnectionView, NewConnection, SamlChange, SamlView};
 use super::super::settings::{GroupRule, RoleRule};
-use super::super::{ClientProof, Mapping, ProofTrust, group_named};
+use super::super::{ClientProof, Kind, Mapping, ProofTrust, group_named, saml};
 
 /// Lists are one a line; rules are `their word = what it means here`.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -48,6 +48,18 @@ pub(super) struct Typed {
     pub directory: String,
     #[serde(default)]
     pub social: String,
+    /// Of SAML, as everything below.
+    #[serde(default)]
+    pub metadata: String,
+    #[serde(default)]
+    pub metadata_url: String,
+    #[serde(default)]
+    pub name_id_format: String,
+    #[serde(default)]
+    pub sha1_until: String,
+    pub unsolicited: Option<String>,
+    pub signed_response: Option<String>,
+    pub signed_assertion: Option<String>,
 }
 
 fn lines(text: &str) -> impl Iterator<Item = &str> {
@@ -76,6 +88,15 @@ impl Typed {
         .with_mapping(&Mapping::default(), "")
     }
 
+    pub fn fresh_saml() -> Self {
+        let mapping = Mapping {
+            email_claim: saml::NAME_ID.to_owned(),
+            vouches_for_addresses: true,
+            ..Mapping::default()
+        };
+        Self::default().with_mapping(&mapping, "")
+    }
+
     fn with_mapping(mut self, mapping: &Mapping, groups: &str) -> Self {
         self.email_claim.clone_from(&mapping.email_claim);
         self.name_claim.clone_from(&mapping.name_claim);
@@ -100,9 +121,55 @@ impl Typed {
             algorithm: view.algorithm.clone(),
             scopes: view.scopes.join(" "),
             sign_out_upstream: view.sign_out_upstream.then(String::new),
-            ..Self::default()
+            ..view.saml.as_ref().map(Self::of_saml).unwrap_or_default()
         }
         .with_mapping(&view.mapping, groups)
+    }
+
+    /// The metadata stays where it is; its address is typed again by whoever wants it read again.
+    fn of_saml(view: &SamlView) -> Self {
+        Self {
+            name_id_format: view.name_id_format.clone().unwrap_or_default(),
+            sha1_until: view.sha1_until.map(|end| end.rfc3339()).unwrap_or_default(),
+            unsolicited: view.unsolicited.then(String::new),
+            signed_response: view.signed_response.then(String::new),
+            signed_assertion: view.signed_assertion.then(String::new),
+            ..Self::default()
+        }
+    }
+
+    /// `before`: the exception as it stands, which is not made anew by saving something else.
+    fn saml(&self, before: &str) -> SamlChange {
+        let some = |text: &str| (!text.trim().is_empty()).then(|| text.trim().to_owned());
+        SamlChange {
+            metadata: some(&self.metadata),
+            metadata_url: some(&self.metadata_url),
+            entity_id: None,
+            name_id_format: Some(self.name_id_format.clone()),
+            unsolicited: Some(self.unsolicited.is_some()),
+            signed_response: Some(self.signed_response.is_some()),
+            signed_assertion: Some(self.signed_assertion.is_some()),
+            sha1_until: Some(self.sha1_until.clone()).filter(|text| text.trim() != before),
+        }
+    }
+
+    pub async fn new_saml(&self, app: &App, access: &Access) -> Result<NewConnection, Problem> {
+        let new = self.new_connection(app, access).await?;
+        Ok(NewConnection { kind: Some(Kind::Saml), saml: Some(self.saml("")), ..new })
+    }
+
+    pub async fn saml_change(
+        &self,
+        app: &App,
+        access: &Access,
+        before: &str,
+    ) -> Result<ConnectionChange, Problem> {
+        Ok(ConnectionChange {
+            name: Some(self.name.clone()),
+            mapping: Some(self.mapping(app, access).await?),
+            saml: Some(self.saml(before)),
+            ..ConnectionChange::default()
+        })
     }
 
     /// Reads the mapping; groups are named, and must be there.
@@ -156,6 +223,7 @@ impl Typed {
             mapping: Some(self.mapping(app, access).await?),
             directory: some(&self.directory).map(|text| text.parse()).transpose().map_err(unknown)?,
             social: some(&self.social),
+            saml: None,
         })
     }
 
@@ -171,6 +239,7 @@ impl Typed {
             scopes: Some(words(&self.scopes)),
             sign_out_upstream: Some(self.sign_out_upstream.is_some()),
             mapping: Some(self.mapping(app, access).await?),
+            saml: None,
         })
     }
 

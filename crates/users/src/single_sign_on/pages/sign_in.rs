@@ -23,7 +23,7 @@ use super::super::links::{self, Connected};
 use super::super::logout::{self, LoggedOut};
 use super::super::oidc::{self, Answer, Failure, Trouble};
 use super::super::requests::{self, Asked, Asking, Intent};
-use super::super::{Connection, ConnectionId, Settings, realm};
+use super::super::{Connection, ConnectionId, Settings, realm, saml};
 use crate::accounts::email::EmailAddress;
 use crate::login::pages::{entered, safe_next};
 use crate::tokens::LinkToken;
@@ -169,13 +169,13 @@ fn unknown() -> Problem {
     Problem::not_found("connection").cure("begin at the sign-in page")
 }
 
-fn is_disabled() -> Problem {
+pub(super) fn is_disabled() -> Problem {
     Problem::new(StatusCode::FORBIDDEN, "connection-disabled", "This way in is closed")
         .detail("the connection to this identity provider is disabled")
         .cure("sign in another way, or ask the admins of your organization")
 }
 
-async fn connection(app: &App, id: ConnectionId) -> Result<Connection, Problem> {
+pub(super) async fn connection(app: &App, id: ConnectionId) -> Result<Connection, Problem> {
     app.db().read(move |tx| super::super::by_id(tx, id)).await?.ok_or_else(unknown)
 }
 
@@ -213,16 +213,24 @@ pub(super) async fn lead(
     asking: Asking,
     hint: &str,
 ) -> web::Result {
-    let Settings::Oidc(settings) = &connection.settings;
     let now = access.ctx.now;
-    let metadata = match oidc::metadata_of(app, &settings.issuer, now).await {
-        Ok(metadata) => metadata,
-        Err(trouble) => return Err(troubled(app, access, connection, None, &trouble).await?),
+    // What an OpenID provider says of itself is asked for before anything is noted.
+    let metadata = match connection.settings.oidc() {
+        None => None,
+        Some(settings) => match oidc::metadata_of(app, &settings.issuer, now).await {
+            Ok(metadata) => Some(metadata),
+            Err(trouble) => return Err(troubled(app, access, connection, None, &trouble).await?),
+        },
     };
     let (mark, new) = requests::mark(&access.ctx, headers);
     let (ctx, kept, fresh) = (access.ctx.clone(), mark.clone(), asking.fresh);
     let state = app.db().housekeeping(move |tx| requests::begin(&ctx, tx, &asking, &kept)).await?;
-    let address = match oidc::address(app, connection, &metadata, &state, fresh, hint) {
+    let address = match (&connection.settings, metadata) {
+        (Settings::Saml(settings), _) => saml::sign_on_address(app, connection, settings, &state, fresh, now),
+        (Settings::Oidc(_), Some(metadata)) => oidc::address(app, connection, &metadata, &state, fresh, hint),
+        (Settings::Oidc(_), None) => return Err(over()),
+    };
+    let address = match address {
         Ok(address) => address,
         Err(trouble) => return Err(troubled(app, access, connection, None, &trouble).await?),
     };
@@ -259,7 +267,7 @@ async fn troubled(
     .cure("try again; if it stays, tell the admins of your organization"))
 }
 
-fn over() -> Problem {
+pub(super) fn over() -> Problem {
     Problem::new(StatusCode::GONE, "sign-in-over", "This sign-in is over")
         .detail("it was finished, has expired, or was begun in another browser")
         .cure("begin at the sign-in page")
@@ -282,19 +290,40 @@ async fn callback(
     if !connection.active && asked.intent != Intent::Test {
         return Err(is_disabled());
     }
+    may_finish(&access, &asked)?;
+    let found = oidc::finish(&app, &connection, &state, &answer, now).await;
+    finish(&app, &access, connection, asked, found).await
+}
+
+/// Who connects or tests is who asked, still signed in.
+fn may_finish(access: &Access, asked: &Asked) -> Result<(), Problem> {
     let whose = access.principal.as_ref().and_then(|principal| principal.account);
     if asked.intent != Intent::SignIn && (whose.is_none() || whose != asked.account) {
         return Err(over());
     }
-    let found = oidc::finish(&app, &connection, &state, &answer, now).await;
+    Ok(())
+}
+
+/// What comes of an answer, whatever kind of provider gave it.
+pub(super) async fn finish(
+    app: &App,
+    access: &Access,
+    connection: Connection,
+    asked: Asked,
+    found: Result<Identity, Failure>,
+) -> web::Result {
+    may_finish(access, &asked)?;
+    if !connection.active && asked.intent != Intent::Test {
+        return Err(is_disabled());
+    }
     match (asked.intent, found) {
         (_, Err(Failure::Db(error))) => Err(error.into()),
-        (Intent::Test, found) => super::tried(&app, &access, &connection, found).await,
+        (Intent::Test, found) => super::tried(app, access, &connection, found).await,
         (_, Err(Failure::Trouble(trouble))) => {
-            Err(troubled(&app, &access, &connection, asked.account, &trouble).await?)
+            Err(troubled(app, access, &connection, asked.account, &trouble).await?)
         }
-        (Intent::SignIn, Ok(identity)) => sign_in(&app, &access, connection, identity, asked).await,
-        (Intent::Connect, Ok(identity)) => connect(&app, &access, connection, identity, asked).await,
+        (Intent::SignIn, Ok(identity)) => sign_in(app, access, connection, identity, asked).await,
+        (Intent::Connect, Ok(identity)) => connect(app, access, connection, identity, asked).await,
     }
 }
 

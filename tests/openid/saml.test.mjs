@@ -1,0 +1,147 @@
+// PyPI's pysaml2 as an organization's identity provider: people sign in through it end to end over HTTP.
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { startBailiwick } from "../e2e/lib/server.mjs";
+import { Browser } from "./lib/browser.mjs";
+
+const TOOLS = process.env.BAILIWICK_TOOLS ?? fileURLToPath(new URL("../../.tools", import.meta.url));
+const PYTHON = join(TOOLS, "venv/saml/bin/python");
+const ENTITY = "https://idp.example/saml";
+const SSO = "https://idp.example/sso";
+
+// The provider; `tell` gives it a line and takes one.
+async function startProvider(t, folder) {
+  const script = fileURLToPath(new URL("saml_provider.py", import.meta.url));
+  const provider = spawn(PYTHON, [script, folder, ENTITY, SSO], { stdio: ["pipe", "pipe", "inherit"] });
+  t.after(() => provider.kill());
+  const lines = createInterface({ input: provider.stdout })[Symbol.asyncIterator]();
+  const heard = async () => {
+    const { value, done } = await lines.next();
+    assert.ok(!done, "the provider goes on");
+    return JSON.parse(value);
+  };
+  assert.equal(await heard(), "ready");
+  return async (words) => {
+    provider.stdin.write(`${JSON.stringify(words)}\n`);
+    return heard();
+  };
+}
+
+test("people sign in through PyPI's pysaml2", async (t) => {
+  const env = { BAILIWICK_RATE_LIMIT_PERCENT: "0" };
+  const server = await startBailiwick({ args: ["--demo"], env, ready_ms: 180_000 });
+  t.after(() => server.stop());
+  const customers = (await server.cli("organization", "list", "--json")).filter((one) => one.kind === "customer");
+  let slug, domain;
+  for (const one of customers) {
+    const found = (await server.cli("domain", "list", "--organization", one.slug, "--json")).find((name) => name.state === "verified");
+    if (found) [slug, domain] = [one.slug, found.name];
+    if (slug) break;
+  }
+  assert.ok(slug, "the demo has an organization with a verified domain");
+
+  const tell = await startProvider(t, server.folder);
+  const words = ["--organization", slug, "--json"];
+  const metadata = join(server.folder, "idp.xml");
+  const mapping = join(server.folder, "mapping.json");
+  writeFileSync(mapping, JSON.stringify({ email_claim: "mail", name_claim: "displayName", vouches_for_addresses: true, creates_accounts: true }));
+  const made = await server.cli("idp", "add", "--name", "Company SAML", "--metadata", metadata, "--mapping", mapping, ...words);
+  assert.deepEqual([made.state, made.kind, made.issuer], ["disabled", "saml", ENTITY]);
+  assert.equal(made.saml.certificates.length, 1);
+  // The command line works on the store and does not know the server's --public-url.
+  const ours = (address) => server.url + new URL(address).pathname;
+  const begin = ours(made.sign_in_url);
+  const acs = ours(made.saml.acs_url);
+
+  const document = await fetch(ours(made.saml.entity_id));
+  assert.equal(document.status, 200);
+  writeFileSync(join(server.folder, "sp.xml"), await document.text());
+  assert.equal(await tell({ do: "trust" }), "ready");
+
+  // Begins a sign-in; the query that our request came in.
+  const asks = async (browser) => {
+    const text = await (await browser.fetch(begin)).text();
+    const hop = text.match(/http-equiv="refresh" content="0; url=([^"]+)"/)?.[1].replaceAll("&#38;", "&");
+    assert.ok(hop?.startsWith(`${SSO}?SAMLRequest=`), text.slice(0, 400));
+    return Object.fromEntries(new URL(hop).searchParams);
+  };
+  const mara = `mara.saml@${domain}`;
+  const attributes = { mail: [mara], displayName: ["Mara Saml"] };
+  const answers = async (browser, more = {}) =>
+    tell({ do: "answer", query: await asks(browser), name_id: "7d1f-mara", attributes, ...more });
+  const brings = async (browser, said) => {
+    assert.equal(said.to, acs, "our request and our metadata say where answers go");
+    const body = new URLSearchParams({ SAMLResponse: Buffer.from(said.response).toString("base64"), RelayState: said.relay_state });
+    // A form of another site brings no cookie.
+    const posted = await fetch(acs, { method: "POST", body, redirect: "manual" });
+    const to = posted.headers.get("location");
+    if (!to) return { status: posted.status, text: await posted.text(), at: acs };
+    return browser.follow(new URL(to, acs), server.url);
+  };
+
+  await t.test("nobody comes through it before it is enabled", async () => {
+    assert.equal((await new Browser().fetch(begin)).status, 403);
+    const report = await server.cli("idp", "test", "Company SAML", ...words);
+    assert.equal(report.works, true, JSON.stringify(report));
+    await server.cli("idp", "enable", "Company SAML", ...words);
+  });
+
+  for (const encrypt of [false, true]) {
+    await t.test(`a signed answer signs in${encrypt ? ", encrypted too" : ""}`, async () => {
+      const browser = new Browser();
+      const there = await brings(browser, await answers(browser, { encrypt }));
+      assert.equal(there.status, 200, there.text.slice(0, 600));
+      const account = await browser.follow(`${server.url}/account`, server.url);
+      assert.deepEqual([account.status, new URL(account.at).pathname], [200, "/account"]);
+      assert.ok(account.text.includes(mara));
+      const links = await server.cli("idp", "links", "Company SAML", ...words);
+      assert.deepEqual(links.map((link) => [link.email, link.subject]), [[mara, "7d1f-mara"]]);
+    });
+  }
+
+  await t.test("the same answer counts once", async () => {
+    const browser = new Browser();
+    const said = await answers(browser);
+    assert.equal((await brings(browser, said)).status, 200);
+    assert.equal((await brings(browser, said)).status, 410);
+  });
+
+  await t.test("without a signature, or changed after it, it is refused", async () => {
+    const browser = new Browser();
+    const unsigned = await brings(browser, await answers(browser, { sign: false }));
+    assert.equal(unsigned.status, 502);
+    assert.match(unsigned.text, /signed/);
+    const said = await answers(browser);
+    const changed = { ...said, response: said.response.replaceAll("7d1f-mara", "0000-boss") };
+    assert.notEqual(changed.response, said.response);
+    assert.equal((await brings(browser, changed)).status, 502);
+    assert.equal((await browser.fetch(`${server.url}/account`)).status, 303);
+  });
+
+  await t.test("somebody at a foreign domain is refused in words", async () => {
+    const browser = new Browser();
+    const eve = { mail: ["eve@elsewhere.example"], displayName: ["Eve"] };
+    const other = await brings(browser, await answers(browser, { name_id: "0c55-eve", attributes: eve }));
+    assert.equal(other.status, 403);
+    assert.match(other.text, /elsewhere\.example/);
+  });
+
+  await t.test("metadata of another provider is not taken for this one", async () => {
+    const other = join(server.folder, "other.xml");
+    writeFileSync(other, readFileSync(metadata, "utf8").replaceAll(ENTITY, "https://other.example/saml"));
+    await assert.rejects(server.cli("idp", "update", "Company SAML", "--metadata", other, ...words), /another provider|other\.example|entity/i);
+  });
+
+  await t.test("a disabled connection lets nobody in", async () => {
+    const browser = new Browser();
+    const said = await answers(browser);
+    await server.cli("idp", "disable", "Company SAML", ...words);
+    assert.equal((await brings(browser, said)).status, 403);
+    assert.equal((await new Browser().fetch(begin)).status, 403);
+  });
+});
