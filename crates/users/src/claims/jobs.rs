@@ -171,10 +171,11 @@ impl Claiming<'_> {
     /// Claims or retires one account; `None` when it is not to be claimed any more.
     fn one(&self, tx: &mut Tx, id: AccountId) -> Result<Option<(&'static str, bool, Recorded)>, DbError> {
         let organization = self.owner.id;
+        // Locked before it is judged: another claim may take it at this moment.
+        let Some(account) = principals::account_for_update(tx, id)? else { return Ok(None) };
         let Some(touched) = touched_one(tx, organization, &self.claim.domain_name, id)? else {
             return Ok(None);
         };
-        let Some(account) = principals::account_for_update(tx, id)? else { return Ok(None) };
         if touched.retire {
             retire(self.ctx, tx, &account)?;
             let event = Event::new(organization, "account.left_behind_closed").target("account", id);
