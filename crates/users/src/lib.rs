@@ -99,6 +99,7 @@ const JOBS: &[JobKind] = &[
     break_glass::jobs::KIND,
     openid_provider::jobs::KINDS[0],
     openid_provider::jobs::KINDS[1],
+    openid_provider::jobs::KINDS[2],
     directories::jobs::JOB,
     provisioning::jobs::KINDS[0],
     provisioning::jobs::KINDS[1],

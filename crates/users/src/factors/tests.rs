@@ -115,8 +115,8 @@ async fn the_store_holds_neither_secret_nor_code_in_clear() {
                 })
                 .await
                 .unwrap();
-            // Sealed: a key id, a nonce and a tag around 20 bytes.
-            assert_eq!(stored.len(), 17 + 20 + 16);
+            // Sealed: a key id, a nonce and a tag around 20 bytes and the id of the session that began.
+            assert_eq!(stored.len(), 17 + 20 + 16 + 16);
             assert!(!String::from_utf8_lossy(&stored).contains(&secret));
             assert_eq!(hashes.len(), 10);
             for code in codes {

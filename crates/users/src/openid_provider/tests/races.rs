@@ -5,10 +5,11 @@ use platform::principals;
 use serde_json::json;
 use testkit::{Answer, Client, Kit};
 
-use super::{MARA, Rp, landed, parameters, world};
+use super::{MARA, Rp, landed, parameters, settings, world, world_with};
 use crate::kit::{PASSWORD, change_password, try_password};
 use crate::openid_provider::authorize;
 use crate::openid_provider::device::{self, Decided};
+use crate::products::{GrantType, Settings};
 use crate::sessions;
 
 const OFFLINE: (&str, &str) = ("scope", "openid offline_access");
@@ -57,6 +58,12 @@ async fn allow(mut browser: Client, code: String) -> Answer {
     browser.submit("/oauth/device", &[("user_code", &code), ("decision", "allow")]).await
 }
 
+/// A product whose devices ask, too.
+fn with_devices() -> Settings {
+    let grant_types = vec![GrantType::AuthorizationCode, GrantType::DeviceCode, GrantType::RefreshToken];
+    Settings { grant_types, ..settings() }
+}
+
 /// A device that waits, with what it polls with.
 async fn waits(kit: &Kit, rp: &Rp) -> (String, String) {
     let begun = rp.post(kit, "/oauth/device_authorization", &[OFFLINE]).await.expect(200).json();
@@ -71,14 +78,14 @@ async fn poll(kit: &Kit, rp: &Rp, code: &str) -> serde_json::Value {
 
 #[tokio::test]
 async fn a_device_allowed_at_the_moment_of_a_new_password_gets_nothing() {
-    world(async |kit, rp, mara| {
+    world_with(with_devices(), async |kit, rp, mara| {
         let (shown, held) = waits(kit, &rp).await;
         let (answer, ()) = kit.overlapped(allow(thief(kit).await, shown), change_password(mara)).await;
         answer.expect(200);
         assert_eq!(poll(kit, &rp, &held).await, json!("invalid_grant"));
     })
     .await;
-    world(async |kit, rp, mara| {
+    world_with(with_devices(), async |kit, rp, mara| {
         let (shown, held) = waits(kit, &rp).await;
         let ((), answer) = kit.overlapped(change_password(mara), allow(thief(kit).await, shown)).await;
         assert!(answer.status.as_u16() >= 300, "{}", answer.text());
@@ -90,7 +97,7 @@ async fn a_device_allowed_at_the_moment_of_a_new_password_gets_nothing() {
 /// By hand: what the write finds, whatever was read before it.
 #[tokio::test]
 async fn a_session_that_has_ended_begins_no_grant() {
-    world(async |kit, rp, mut mara| {
+    world_with(with_devices(), async |kit, rp, mut mara| {
         // With a living session the same request gives a code.
         assert!(landed(&mut mara, &rp.request(&[OFFLINE])).await.contains_key("code"));
         let (shown, held) = waits(kit, &rp).await;

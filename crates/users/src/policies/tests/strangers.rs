@@ -178,6 +178,7 @@ async fn a_code_does_not_add_a_passkey_where_a_policy_asks_for_one() {
                 let body = json!({ "email": MARA, "password": PASSWORD });
                 thief.post("/api/v1/sessions", body).await;
                 thief.post("/api/v1/sessions/second-step", proof).await.expect(201);
+                thief.get("/account/factors").await.expect(200);
                 thief.get(PATH).await.expect(403);
                 let refused = Authenticator::new(&origin).enrol(&mut thief).await.expect(403).json();
                 assert_eq!(refused["type"], "/problems/step-up-required");
@@ -224,6 +225,7 @@ async fn every_way_to_sign_in_asks_the_network_list() {
             other.get("/account").await.expect(303);
             let mut mara = kit.nobody();
             try_password(&mut mara, MARA, "eleven quiet lanterns by the quay").await.expect(303);
+            mara.get("/account").await.expect(200);
             // A passkey alone.
             let mut key = Authenticator::new(&kit.app.config().public_origin());
             key.enrol(&mut mara).await.expect(201);
