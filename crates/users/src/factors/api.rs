@@ -379,7 +379,7 @@ fn outcome(reset: Reset) -> Result<(), Problem> {
 
 pub(crate) async fn reset_for(app: &App, access: &Access, account: AccountId) -> Result<(), Problem> {
     let organization = access.organization_id()?;
-    let authority = authority(&access);
+    let authority = authority(access);
     let (inner, ctx) = (app.clone(), access.ctx.clone());
     let written = app
         .db()
