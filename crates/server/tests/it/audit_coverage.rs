@@ -27,9 +27,11 @@ use crate::shared::{all_routes, only, whole_program};
 const NOT_TRIED: &[(&str, &str)] = &[
     ("account.disconnect", PROVIDER),
     ("account.disconnect_form", PROVIDER),
+    ("connection.create_saml_form", PROVIDER),
     ("connection.unlink", PROVIDER),
     ("connection.unlink_form", PROVIDER),
     ("single_sign_on.backchannel_logout", PROVIDER),
+    ("single_sign_on.saml_sign_out_form", PROVIDER),
 ];
 
 const PROVIDER: &str =

@@ -30,6 +30,7 @@ const LARGE: &[&str] = &[
     "cells",
     "claimed_accounts",
     "claims",
+    "connection_answers",
     "connection_links",
     "connection_messages",
     "connection_requests",
@@ -103,6 +104,7 @@ const SMALL: &[&str] = &[
 
 /// `statement: table`, with why reading all of it is right.
 const SCANS: &[(&str, &str)] = &[
+    ("users::single_sign_on::sql::ACTIVE_SAML: connections", "every connection of one kind, once a day"),
     ("responsibility::cells::sql::COUNT_ALL: cells", "counts every cell, once a night"),
     ("platform::events::sql::FEED_END: events", "reads the last row alone"),
     ("platform::jobs::sql::COUNTS: jobs", "counts all of them, from an index alone"),

@@ -104,7 +104,14 @@ const PUBLIC: &[(&str, &str)] = &[
     ("PUT /scim/v2/{directory}/Groups/{group}", SCIM),
     ("PATCH /scim/v2/{directory}/Groups/{group}", SCIM),
     ("DELETE /scim/v2/{directory}/Groups/{group}", SCIM),
+    ("GET /saml/{connection}/metadata", "what an identity provider has to know of us; no secret is in it"),
+    ("POST /saml/{connection}/acs", SAML),
+    ("GET /saml/{connection}/arrived", SAML),
+    ("GET /saml/{connection}/slo", SAML),
+    ("POST /saml/{connection}/slo", SAML),
 ];
+
+const SAML: &str = "nobody is signed in yet, or somebody's provider says so: its signature is checked by users::single_sign_on";
 
 const SCIM: &str =
     "a directory's own token opens it: checked behind the guard by users::provisioning, and tested there";
