@@ -1,6 +1,6 @@
 //! Who somebody is here whom a provider has vouched for: the only place where a provider's word becomes a sign-in.
 //!
-//! [`judge`] looks and decides, [`arrive`] does it. The provider's own name for a person, issuer and subject, finds the
+//! [`judge`] looks and decides, `arrive` does it. The provider's own name for a person, issuer and subject, finds the
 //! account that it is linked to. Only when there is none yet is the address asked, and then it must be at a domain that
 //! the connection's organization has verified: for those addresses, and no others, the organization is who says who is
 //! behind them.
