@@ -301,3 +301,56 @@ async fn a_connection_that_makes_no_accounts_lets_in_whom_there_is() {
     })
     .await;
 }
+
+/// By an admin over the API and in the console, and by the person in both ways: the link goes, and what came through it.
+#[tokio::test]
+async fn a_link_ends_with_the_sessions_that_came_through_it() {
+    on_both(async |mut world| {
+        let id = world.connection.clone();
+        let links = format!("{}/{id}/links", api("harbor"));
+        for (at, email) in ["ann@harbor.example", "bob@harbor.example"].into_iter().enumerate() {
+            let mut browser = world.signed_in(&with_subject(email)).await;
+            browser.get("/account").await.expect(200);
+            let all = world.owner.get(&links).await.expect(200).json();
+            assert_eq!(all["items"].as_array().unwrap().len(), 1, "{all}");
+            let account = all["items"][0]["account"].as_str().unwrap();
+            if at == 0 {
+                world.owner.delete(&format!("{links}/{account}")).await.expect(204);
+                world.owner.delete(&format!("{links}/{account}")).await.expect(404);
+            } else {
+                let page = format!("/o/harbor/connections/{id}");
+                world.owner.get(&page).await.expect(200);
+                world.owner.submit(&format!("{page}/links/{account}/end"), &[]).await.expect(303);
+            }
+            browser.get("/account").await.expect(303);
+            assert!(world.owner.get(&links).await.expect(200).json()["items"].as_array().unwrap().is_empty());
+        }
+        let own = format!("/api/v1/account/connections/{id}");
+        // Whom the provider alone lets in stays connected.
+        let mut only = world.signed_in(&with_subject("only@harbor.example")).await;
+        only.get("/account").await.expect(200);
+        only.delete(&own).await.expect(409);
+        only.get("/account").await.expect(200);
+        for (at, email) in ["cem@harbor.example", "dora@harbor.example"].into_iter().enumerate() {
+            crate::kit::sign_up(world.kit, email).await;
+            let mut through = world.signed_in(&with_subject(email)).await;
+            through.get("/account").await.expect(200);
+            if at == 0 {
+                through.delete(&own).await.expect(204);
+            } else {
+                let form = format!("/account/sign-in-methods/{id}/disconnect");
+                through.submit(&form, &[]).await.expect(303);
+            }
+            through.get("/account").await.expect(303);
+        }
+        let ended = world.actions().await.into_iter().filter(|one| one == "single_sign_on.unlinked").count();
+        assert_eq!(ended, 4);
+    })
+    .await;
+}
+
+fn with_subject(email: &str) -> Value {
+    let mut who = person(email);
+    who["sub"] = json!(format!("subject of {email}"));
+    who
+}

@@ -437,7 +437,21 @@ async fn a_sign_out_at_the_saml_provider_ends_the_session_here() {
         assert!(back.query_pairs().any(|(name, value)| name == "RelayState" && value == "r"));
         browser.get("/account").await.expect(303);
         browser.get(&format!("{path}?{query}")).await.expect(403);
-        assert!(world.actions().await.iter().any(|one| one == "single_sign_on.logged_out"));
+        // As a form, signed in itself.
+        let mut again = world.kit.nobody();
+        let asked = world.begin(&mut again).await;
+        let said = Said { id: "_a2", ..world.said(&asked) };
+        world.answer(&mut again, &asked, &said).await.expect(303);
+        let request = saml::logout::LogoutRequest { id: "_out2", ..request };
+        let bare = STANDARD.encode(request.to_xml());
+        for (field, status, still) in [(bare, 403, 200), (world.sign(&request.to_xml()), 200, 303)] {
+            let form = encoded(&[("SAMLRequest", field.as_str())]);
+            let kind = Some("application/x-www-form-urlencoded");
+            again.send(Method::POST, &path, kind, form.into_bytes()).await.expect(status);
+            again.get("/account").await.expect(still);
+        }
+        let logged_out = world.actions().await.into_iter().filter(|one| one == "single_sign_on.logged_out");
+        assert_eq!(logged_out.count(), 2);
     })
     .await;
 }
@@ -536,4 +550,8 @@ async fn the_console_connects_a_saml_provider() {
         assert!(wrong.contains("EntityDescriptor"), "{wrong}");
     })
     .await;
+}
+
+fn encoded(pairs: &[(&str, &str)]) -> String {
+    url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
 }
