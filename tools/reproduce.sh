@@ -9,7 +9,7 @@ set -euo pipefail
 profile=release package=bailiwick
 while [ $# -gt 0 ]; do
   case "$1" in
-    --profile) profile="${2:-}" && [ -n "$profile" ] || die "--profile needs a name, such as release or fast"; shift ;;
+    --profile) profile="${2:-}" && [ -n "$profile" ] || die "--profile needs a name, such as release or dev"; shift ;;
     -*) die "unknown option \`$1\`; usage: tools/reproduce.sh [--profile P] [PACKAGE]" ;;
     *) package="bailiwick-${1#bailiwick-}" ;;
   esac
@@ -17,6 +17,9 @@ while [ $# -gt 0 ]; do
 done
 "$ROOT/tools/provision.sh" rust-check build
 cd "$ROOT"
+# Cargo keeps what the profile `dev` makes in a folder called `debug`.
+folder=$profile
+[ "$profile" != dev ] || folder=debug
 cargo_home="${CARGO_HOME:-$HOME/.cargo}"
 work=$(mktemp -d "${TMPDIR:-/tmp}/bailiwick-reproduce.XXXXXX")
 trap 'rm -rf "$work"' EXIT
@@ -45,7 +48,7 @@ build() {
     export CXXFLAGS="$CFLAGS"
     export CARGO_TARGET_DIR="$PWD/target" CARGO_INCREMENTAL=0 SOURCE_DATE_EPOCH=0 TZ="$2"
     cargo build --quiet --locked --profile "$profile" --package "$package"
-    cd "target/$profile"
+    cd "target/$folder"
     outputs "$package" | while read -r file; do sha256sum "$file"; done
   ) >"$work/$(basename "$1").sums"
 }
@@ -58,5 +61,5 @@ if diff "$work/one.sums" "$work/and-deeper.sums"; then
   say "reproduced: both folders gave the same bytes"
 else
   trap - EXIT
-  die "the two builds differ; run diffoscope on the files of $work/one/target/$profile and $work/another/and-deeper/target/$profile, then remove $work"
+  die "the two builds differ; run diffoscope on the files of $work/one/target/$folder and $work/another/and-deeper/target/$folder, then remove $work"
 fi
