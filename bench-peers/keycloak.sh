@@ -75,7 +75,7 @@ clear_up() {
 
 # Runs inside tools/with-postgres.sh.
 serve_inside() {
-  local realm=$1 memory=$2 iterations=$3 server_core=$4
+  local realm=$1 memory=$2 iterations=$3 server_core=$4 load_core=$5
   local port management started
   port=$(free_port)
   management=$(free_port)
@@ -88,9 +88,12 @@ serve_inside() {
   export JAVA_HOME
   postgres_options
   export KC_BOOTSTRAP_ADMIN_USERNAME=admin KC_BOOTSTRAP_ADMIN_PASSWORD=admin-of-a-throw-away-server
+  # launch CORES OPTION…
   launch() {
+    local cores=$1
+    shift
     started=$(date +%s%3N)
-    taskset -c "$server_core" "$HOME_DIR/bin/kc.sh" start --optimized "$@" \
+    taskset -c "$cores" "$HOME_DIR/bin/kc.sh" start --optimized "$@" \
       --http-enabled=true --http-host=127.0.0.1 "--http-port=$port" "--http-management-port=$management" \
       --hostname-strict=false --log-level=warn \
       --spi-password-hashing--argon2--memory="$memory" \
@@ -102,20 +105,20 @@ serve_inside() {
   java_of() { pgrep --parent "$1" java || die "Keycloak's start script has no Java process"; }
   await_ready() {
     local _
-    for _ in {1..3000}; do
+    for _ in {1..9000}; do
       kill -0 "$pid" 2>/dev/null || { tail -n 40 "$work/log" >&2; die "Keycloak ended before it was ready; its log is above"; }
       # The realm's own page, not only the health page: it must really answer.
       if curl --silent --fail --output /dev/null --max-time 2 "http://127.0.0.1:$port/realms/bench/.well-known/openid-configuration"; then return; fi
       sleep 0.1
     done
-    die "Keycloak was not ready after 5 minutes"
+    die "Keycloak was not ready after 15 minutes"
   }
   trap clear_up EXIT
-  # First start: schema and import. Second start: what is measured, with warm tables and no import.
-  launch --import-realm
+  # First start: schema and import, on both cores. Second start: what is measured, with warm tables and no import.
+  launch "$server_core,$load_core" --import-realm
   await_ready
   halt
-  launch
+  launch "$server_core"
   await_ready
   printf '{"url":"http://127.0.0.1:%s","pid":%s,"start_ms":%s}\n' "$port" "$(java_of "$pid")" "$(($(date +%s%3N) - started))"
   cat >/dev/null # until whoever started this closes our input
@@ -138,7 +141,7 @@ serve() {
   install
   realm=$(realpath "$realm")
   exec taskset -c "$load_core" "$ROOT/tools/with-postgres.sh" "$ROOT/bench-peers/keycloak.sh" serve-inside \
-    "$realm" "$memory" "$iterations" "$server_core"
+    "$realm" "$memory" "$iterations" "$server_core" "$load_core"
 }
 
 case "${1:-}" in
