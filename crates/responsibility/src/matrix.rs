@@ -90,10 +90,13 @@ impl Matrix {
         lines
     }
 
-    /// What moved in the last seven days.
-    pub fn moved_this_week(&self, tx: &mut ReadTx, now: Timestamp) -> Result<Moved, DbError> {
+    /// What moved in the last seven days, and how many changes the page of changes lists.
+    pub fn this_week(&self, tx: &mut ReadTx, now: Timestamp) -> Result<(Moved, usize), DbError> {
+        let since = now.minus(DAY * 7);
         let states: Vec<_> = self.lines.iter().map(|line| (line.row, line.side, line.state())).collect();
-        history::moved_since(tx, &self.organization, now.minus(DAY * 7), now, &states)
+        let moved = history::moved_since(tx, &self.organization, since, now, &states)?;
+        let changes = history::recent(tx, &self.organization, since, now.plus(DAY), history::pages::LIMIT)?;
+        Ok((moved, changes.len()))
     }
 }
 

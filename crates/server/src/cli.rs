@@ -59,7 +59,7 @@ pub struct Target {
     #[arg(long, env = "BAILIWICK_TOKEN", hide_env_values = true, global = true)]
     token: Option<String>,
     /// The data folder on this machine, instead of --url
-    #[arg(long, global = true)]
+    #[arg(long, env = "BAILIWICK_DATA", global = true)]
     data: Option<PathBuf>,
     /// The database on this machine, instead of --url: sqlite:PATH or postgres://…
     #[arg(long, global = true, hide_env_values = true)]

@@ -34,6 +34,11 @@ pub enum StartError {
     Serve(#[from] platform::web::serve::ServeError),
     #[error("cannot use the data folder `{path}`: {reason}")]
     DataFolder { path: String, reason: String },
+    #[error(
+        "there is no installation in `{data}`: `{missing}` is missing. Name the folder of a server that has run (`--data DIR`), \
+         or start a new one with `bailiwick serve`"
+    )]
+    NoInstallation { data: String, missing: String },
     #[error("cannot read `{path}`: {reason}")]
     File { path: String, reason: String },
     #[error("cannot use `breached_passwords`: {0}")]
@@ -64,6 +69,9 @@ pub async fn build_with(
     options: Options,
     more: impl FnOnce(AppBuilder) -> AppBuilder,
 ) -> Result<App, StartError> {
+    if options.beside_server {
+        needs_installation(&config)?;
+    }
     make_folder(&config.data_dir)?;
     let db = Db::open(&config.database).await?;
     if let DatabaseUrl::Sqlite(path) = &config.database {
@@ -108,6 +116,21 @@ pub async fn build_with(
     builder = builder.service(users::openid_provider::State::default());
     builder = builder.service(users::single_sign_on::State::default());
     Ok(more(builder).build())
+}
+
+/// A command that found an empty folder would otherwise make an installation there, and answer for it that all is well.
+fn needs_installation(config: &Config) -> Result<(), StartError> {
+    let store = match &config.database {
+        DatabaseUrl::Sqlite(path) => Some(path.as_path()),
+        DatabaseUrl::Postgres(_) => None,
+    };
+    match [Some(config.master_key.as_path()), store].into_iter().flatten().find(|path| !path.exists()) {
+        None => Ok(()),
+        Some(missing) => Err(StartError::NoInstallation {
+            data: config.data_dir.display().to_string(),
+            missing: missing.display().to_string(),
+        }),
+    }
 }
 
 /// A role that row-level security does not hold is no reason not to start, and one to say so.

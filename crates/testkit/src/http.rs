@@ -52,6 +52,13 @@ impl Answer {
         self.header("location").unwrap_or_default()
     }
 
+    /// The value of the first field or button of this name on a page.
+    pub fn value_of(&self, name: &str) -> Option<String> {
+        let text = self.text();
+        let rest = text.split_once(&format!("name=\"{name}\" value=\""))?.1;
+        Some(rest.split('"').next()?.to_owned())
+    }
+
     /// Fails the test, showing the body, unless the status is `status`.
     #[track_caller]
     pub fn expect(self, status: u16) -> Self {

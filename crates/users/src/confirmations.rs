@@ -6,9 +6,10 @@
 
 use std::time::Duration;
 
-use platform::db::{Commit, DbError};
+use platform::db::{Commit, DbError, ReadTx, Tx};
 use platform::ids::AccountId;
-use platform::principals;
+use platform::principals::{self, Account};
+use platform::time::Timestamp;
 use platform::web::guard::limits::network;
 use platform::{App, Ctx};
 
@@ -38,7 +39,19 @@ pub enum Confirmed {
     Throttled(Duration),
 }
 
-/// Confirms; wrong tries count as those of a sign-in.
+/// Why this try is not looked at: too many were wrong.
+fn waits(
+    tx: &mut ReadTx,
+    subject: &Subject,
+    account: AccountId,
+    now: Timestamp,
+) -> Result<Option<Duration>, DbError> {
+    let wait = throttles::refuses(tx, subject, Some(account), now)?;
+    if wait.is_some() { Ok(wait) } else { throttles::refuses_second(tx, account, now) }
+}
+
+/// Confirms; wrong tries count as those of a sign-in. They are asked about again once the account is held: of tries that
+/// come at once no more are judged than of tries that come in turn.
 pub async fn confirm(
     app: &App,
     ctx: &Ctx,
@@ -52,36 +65,35 @@ pub async fn confirm(
         .db()
         .read(move |tx| {
             let Some(person) = principals::account(tx, account)? else { return Ok(None) };
-            let subject = Subject { email: person.email.clone(), network };
-            let mut wait = throttles::refuses(tx, &subject, Some(account), now)?;
-            if wait.is_none() {
-                wait = throttles::refuses_second(tx, account, now)?;
-            }
+            let subject = Subject { email: person.email, network };
+            let wait = waits(tx, &subject, account, now)?;
             let phc = store::find(tx, account)?.map(|stored| stored.phc);
-            Ok::<_, DbError>(Some((person, subject, wait, phc, factors::has_any(tx, account)?)))
+            Ok::<_, DbError>(Some((subject, wait, phc)))
         })
         .await?;
-    let Some((person, subject, wait, phc, has_factor)) = found else { return Ok(Confirmed::Wrong) };
+    let Some((subject, wait, phc)) = found else { return Ok(Confirmed::Wrong) };
     if let Some(wait) = wait {
         return Ok(Confirmed::Throttled(wait));
     }
-    let by_passkey = matches!(asked.factor, Some(Given::Passkey { .. }));
-    let password_right = match (asked.password, phc) {
-        (Some(password), Some(phc)) => app.service::<PasswordPool>().verify(password, &phc).await?,
-        _ => false,
+    // The hash that the password fits.
+    let fits = match (asked.password, phc) {
+        (Some(password), Some(phc)) => {
+            app.service::<PasswordPool>().verify(password, &phc).await?.then_some(phc)
+        }
+        _ => None,
     };
     let (inner, at) = (app.clone(), ctx.clone());
     let written = app
         .db()
         .write(ctx, move |tx| {
-            // A wrong password uses no code up.
-            let method = match &asked.factor {
-                Some(given) if has_factor && (by_passkey || password_right) => {
-                    second_step::judge(&inner, &at, tx, &person, given)?
-                }
-                _ => (password_right && !has_factor).then_some(Method::Password),
+            let Some(person) = principals::account_for_update(tx, account)? else {
+                return Ok(Commit::unchanged(Confirmed::Wrong));
             };
-            let Some(method) = method else {
+            if let Some(wait) = waits(tx, &subject, account, at.now)? {
+                return Ok(Commit::unchanged(Confirmed::Throttled(wait)));
+            }
+            let Some(method) = proof(&inner, &at, tx, &person, fits.as_deref(), asked.factor.as_ref())?
+            else {
                 throttles::failed(tx, &subject, at.now)?;
                 let told = "Somebody in one of your sessions failed to confirm that it is you";
                 let recorded = second_step::failed(&inner, &at, tx, &person, told)?;
@@ -92,4 +104,26 @@ pub async fn confirm(
         })
         .await?;
     Ok(written.value)
+}
+
+/// What was proved: the password, where it is still the one that `fits`, and the factor of an account that has one. A
+/// wrong password uses no code up.
+fn proof(
+    app: &App,
+    ctx: &Ctx,
+    tx: &mut Tx,
+    person: &Account,
+    fits: Option<&str>,
+    factor: Option<&Given>,
+) -> Result<Option<Method>, DbError> {
+    let kept = store::find(tx, person.id)?.map(|stored| stored.phc);
+    let password_right = fits.is_some() && fits == kept.as_deref();
+    let by_passkey = matches!(factor, Some(Given::Passkey { .. }));
+    let has_factor = factors::has_any(tx, person.id)?;
+    match factor {
+        Some(given) if has_factor && (by_passkey || password_right) => {
+            second_step::judge(app, ctx, tx, person, given)
+        }
+        _ => Ok((password_right && !has_factor).then_some(Method::Password)),
+    }
 }

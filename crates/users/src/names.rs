@@ -90,24 +90,38 @@ pub fn cleaned(text: &str, chars_max: usize) -> Option<String> {
     (!text.chars().all(shows_nothing)).then(|| text.trim_end().to_owned())
 }
 
+const TEXT_CHARS_MAX: usize = 500;
+
+/// What is wrong with a longer text.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TextError {
+    #[error("write a few words here")]
+    Empty,
+    #[error("this takes up to {TEXT_CHARS_MAX} characters; there are {0}")]
+    Long(usize),
+    #[error("this takes no control, hidden or direction-changing characters; remove the one at position {0}")]
+    Character(usize),
+    #[error("this takes no link; leave the address out")]
+    Link,
+}
+
 /// A longer text about a thing, up to 500 characters; may be empty, may have line breaks.
-pub fn description(text: &str) -> Result<String, NameError> {
-    const DESCRIPTION_CHARS_MAX: usize = 500;
+pub fn description(text: &str) -> Result<String, TextError> {
     let text = text.trim();
     if let Some(at) = text.chars().position(|c| c != '\n' && c != '\r' && hidden(c)) {
-        return Err(NameError::Character(at + 1));
+        return Err(TextError::Character(at + 1));
     }
     let long = text.chars().count();
-    if long > DESCRIPTION_CHARS_MAX { Err(NameError::Long(long)) } else { Ok(text.to_owned()) }
+    if long > TEXT_CHARS_MAX { Err(TextError::Long(long)) } else { Ok(text.to_owned()) }
 }
 
 /// Words of one person to others, such as a reason: a [`description`] that says something and has no link, since it
 /// stands in mails.
-pub fn sentence(text: &str) -> Result<String, NameError> {
+pub fn sentence(text: &str) -> Result<String, TextError> {
     let text = description(text)?;
     match text.chars().all(shows_nothing) {
-        true => Err(NameError::Empty),
-        false if has_link(&text) => Err(NameError::Link),
+        true => Err(TextError::Empty),
+        false if has_link(&text) => Err(TextError::Link),
         false => Ok(text),
     }
 }
@@ -125,6 +139,8 @@ mod tests {
         assert_eq!(Name::parse("a\u{202e}b"), Err(NameError::Character(2)));
         assert_eq!(Name::parse("a\nb"), Err(NameError::Character(2)));
         assert_eq!(description("a\nb").unwrap(), "a\nb");
+        assert_eq!(sentence(" \n "), Err(TextError::Empty));
+        assert_eq!(sentence(&"a".repeat(501)), Err(TextError::Long(501)));
     }
 
     /// Security: names that look like others, or like nothing.

@@ -159,7 +159,7 @@ fn checked_text(prefix: &str, secret: &Zeroizing<[u8; SECRET_BYTES]>) -> String 
     format!("{body}_{check}")
 }
 
-fn sha256(bytes: &[u8]) -> TokenHash {
+pub(crate) fn sha256(bytes: &[u8]) -> TokenHash {
     let mut hash = [0; 32];
     hash.copy_from_slice(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes).as_ref());
     hash

@@ -17,7 +17,7 @@ use crate::seed::{self, Seeded, Size};
 use crate::setup::Setup;
 
 const WRITERS: usize = 4;
-const KILLS: u64 = 100;
+const KILLS: u64 = 1_000;
 const KILLS_QUICK: u64 = 10;
 
 pub fn measure(setup: &Setup) -> Result<Vec<Row>> {

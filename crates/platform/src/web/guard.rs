@@ -3,7 +3,7 @@
 //! The guard is the only place that decides about access to a route, from the route's own record. A handler cannot be
 //! reached without it: it takes [`Access`], which only the guard makes.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -11,23 +11,28 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{RawPathParams, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 
 use crate::app::App;
-use crate::ctx::{Actor, Ctx, Origin};
-use crate::principals::{self, OrganizationState};
-use crate::time::Timestamp;
+use crate::ctx::{Actor, Ctx};
 
-use super::access::{Access, Credential, OrganizationAccess, Principal, Visit, may};
+use super::access::{Access, Credential, Principal};
 use super::routes::{BODY_BYTES_MAX_DEFAULT, Openness, RouteInfo, RouteKind};
-use super::{Problem, browser, navigation, ui};
+use super::{Problem, browser, ui};
 
+mod answers;
 pub mod conditional;
+mod decision;
 pub mod idempotency;
 pub mod limits;
+mod origin;
 mod trace;
+
+use answers::{finish, note_refusal, page_of_problem, problem_page, security_headers};
+use decision::{check_access, check_proof, is_staff};
+use origin::{origin_of, referer_path};
 
 /// The socket's other end; set by the accept loop.
 #[derive(Clone, Copy, Debug)]
@@ -254,328 +259,4 @@ fn check_csrf(
     Err(Problem::new(StatusCode::FORBIDDEN, "csrf", "This form is out of date")
         .detail("its security token does not fit this browser and session")
         .cure("reload the page and send it again"))
-}
-
-/// Decides whether the caller may use this route, and finds the organization it is about.
-async fn check_access(
-    app: &App,
-    info: &RouteInfo,
-    slug: Option<String>,
-    principal: Option<&Principal>,
-    ctx: &Ctx,
-) -> Result<Option<OrganizationAccess>, Problem> {
-    let permission = match info.openness {
-        Openness::Public => return Ok(None),
-        Openness::SignedIn => {
-            let principal = principal.ok_or_else(Problem::sign_in)?;
-            let operator = matches!(principal.credential, Credential::Operator);
-            if principal.account.is_none() && !operator {
-                return Err(Problem::forbidden("a signed-in person"));
-            }
-            return admitted(app, info, principal, ctx).await.map(|()| None);
-        }
-        Openness::Organization(permission) | Openness::Provider(permission) => Some(permission),
-        Openness::Member => None,
-    };
-    let principal = principal.ok_or_else(Problem::sign_in)?;
-    let hidden = || Problem::not_found("organization");
-    let of_provider = matches!(info.openness, Openness::Provider(_));
-    let found = look_up(app, slug, of_provider, visit_of(info, principal, ctx)).await?;
-    let (organization, membership, refusal) = found.ok_or_else(hidden)?;
-    if organization.state == OrganizationState::Closed {
-        return Err(hidden());
-    }
-    let role = membership
-        .filter(|membership| membership.state == principals::MembershipState::Active)
-        .map(|membership| membership.role);
-    let of_token = matches!(&principal.credential,
-        Credential::ApiToken { organization: own, .. } if *own == organization.id);
-    let of_operator = matches!(principal.credential, Credential::Operator);
-    if role.is_none() && !of_token && !of_operator {
-        return Err(hidden());
-    }
-    // After it is clear that the caller belongs here: a stranger learns nothing of an organization's networks.
-    if let Some(refusal) = refusal {
-        return Err(refusal);
-    }
-    if let Some(permission) = permission
-        && !may(role, Some(principal), &organization, permission)
-    {
-        // The provider's console is nobody's business who does not run it.
-        return Err(if of_provider {
-            Problem::not_found("page")
-        } else {
-            Problem::forbidden(permission.as_str())
-        });
-    }
-    Ok(Some(OrganizationAccess { organization, role }))
-}
-
-/// A session whose proof falls short of a policy only enrols; one whose proof is old confirms before it changes
-/// credentials and policies.
-fn check_proof(info: &RouteInfo, principal: Option<&Principal>, now: Timestamp) -> Result<(), Problem> {
-    let Some(principal) = principal.filter(|one| matches!(one.credential, Credential::Session)) else {
-        return Ok(());
-    };
-    if info.openness == Openness::Public {
-        return Ok(());
-    }
-    if principal.proof.restricted && !info.while_restricted {
-        return Err(Problem::enrolment());
-    }
-    if info.recent && now >= principal.proof.recent_until {
-        return Err(Problem::step_up());
-    }
-    Ok(())
-}
-
-/// The path of the page a request comes from, when it is one of ours.
-fn referer_path(app: &App, headers: &HeaderMap) -> String {
-    let origin = app.config().public_origin();
-    headers
-        .get(header::REFERER)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.strip_prefix(origin.as_str()))
-        .filter(|path| path.starts_with('/'))
-        .unwrap_or("/")
-        .to_owned()
-}
-
-type Found = (principals::Organization, Option<principals::Membership>, Option<Problem>);
-
-/// The organization that a request is about, what the caller is in it, and whether it takes them from where they are.
-async fn look_up(
-    app: &App,
-    slug: Option<String>,
-    of_provider: bool,
-    mut visit: Visit,
-) -> Result<Option<Found>, Problem> {
-    let authenticate = app.authenticate().clone();
-    app.db()
-        .read(move |tx| {
-            let organization = match (&slug, of_provider) {
-                (_, true) => principals::provider(tx)?,
-                (Some(slug), false) => principals::organization_by_slug(tx, slug)?,
-                (None, false) => None,
-            };
-            let Some(organization) = organization else { return Ok(None) };
-            let membership = match visit.principal.account {
-                Some(account) => principals::membership(tx, organization.id, account)?,
-                None => None,
-            };
-            visit.organization = Some(organization.id);
-            let refusal = authenticate.admits(tx, &visit)?;
-            Ok::<_, Problem>(Some((organization, membership, refusal)))
-        })
-        .await
-}
-
-fn visit_of(info: &RouteInfo, principal: &Principal, ctx: &Ctx) -> Visit {
-    Visit {
-        principal: principal.clone(),
-        organization: None,
-        ip: ctx.origin.ip,
-        now: ctx.now,
-        action: info.action,
-    }
-}
-
-/// Asks about a page of one's own account.
-async fn admitted(app: &App, info: &RouteInfo, principal: &Principal, ctx: &Ctx) -> Result<(), Problem> {
-    let (visit, authenticate) = (visit_of(info, principal, ctx), app.authenticate().clone());
-    match app.db().read(move |tx| authenticate.admits(tx, &visit)).await? {
-        Some(refusal) => Err(refusal),
-        None => Ok(()),
-    }
-}
-
-async fn is_staff(app: &App, principal: Option<&Principal>) -> Result<bool, Problem> {
-    let Some(account) = principal.and_then(|principal| principal.account) else { return Ok(false) };
-    app.db()
-        .read(move |tx| {
-            let Some(provider) = principals::provider(tx)? else { return Ok(false) };
-            let membership = principals::membership(tx, provider.id, account)?;
-            Ok(membership.is_some_and(|membership| {
-                membership.state == principals::MembershipState::Active
-                    && membership.role.may(crate::access::Permission::ProviderRead)
-            }))
-        })
-        .await
-}
-
-fn origin_of(app: &App, parts: &Parts) -> Origin {
-    let peer = parts.extensions.get::<Peer>().map(|peer| peer.0.ip());
-    let by_proxy = peer.is_some_and(|peer| app.config().trusts_proxy(peer));
-    let forwarded = by_proxy.then(|| last_forwarded(&parts.headers)).flatten();
-    Origin {
-        // Words of a proxy that cannot be read name nobody. The proxy's own address would be one that lists allow.
-        ip: forwarded.unwrap_or(peer),
-        user_agent: parts
-            .headers
-            .get(header::USER_AGENT)
-            .and_then(|value| value.to_str().ok())
-            .map(|value| value.chars().take(300).collect()),
-    }
-}
-
-/// The address that the nearest proxy saw: the last one of the last such line, since earlier ones are the client's own
-/// words, in whatever bytes. Some proxies extend the client's line, others write one of their own below it. `None`: there
-/// is no such line; `Some(None)`: its last element is no address.
-fn last_forwarded(headers: &HeaderMap) -> Option<Option<IpAddr>> {
-    let line = headers.get_all("x-forwarded-for").iter().next_back()?;
-    let last = line.as_bytes().rsplit(|byte| *byte == b',').next().unwrap_or_default();
-    Some(std::str::from_utf8(last).ok().and_then(forwarded_address))
-}
-
-/// `192.0.2.1`, `192.0.2.1:443`, `2001:db8::1`, `[2001:db8::1]` or `[2001:db8::1]:443`.
-fn forwarded_address(text: &str) -> Option<IpAddr> {
-    let text = text.trim();
-    let bare = || text.strip_prefix('[')?.strip_suffix(']')?.parse().ok().map(IpAddr::V6);
-    let address = text.parse().ok().or_else(bare);
-    address.or_else(|| text.parse::<SocketAddr>().ok().map(|address| address.ip()))
-}
-
-// ---- answers --------------------------------------------------------------------------------------------------
-
-/// Turns a problem document into what a person at a browser expects: the sign-in page, or a page that says what is
-/// wrong and what to do.
-fn page_of_problem(
-    app: &App,
-    info: &RouteInfo,
-    response: Response,
-    seen: &Seen,
-    request_id: &str,
-) -> Response {
-    let Some(problem) = response.extensions().get::<Problem>().cloned() else {
-        return response;
-    };
-    if problem.status == StatusCode::UNAUTHORIZED && info.method == Method::GET {
-        let next: String = url::form_urlencoded::byte_serialize(seen.path.as_bytes()).collect();
-        return axum::response::Redirect::to(&format!("/sign-in?next={next}")).into_response();
-    }
-    if problem.kind == "step-up-required" {
-        // What was typed is lost, so pages with forms ask before they are filled in.
-        let back = if info.method == Method::GET { &seen.path } else { &seen.referer };
-        let next: String = url::form_urlencoded::byte_serialize(back.as_bytes()).collect();
-        return axum::response::Redirect::to(&format!("/confirm?next={next}")).into_response();
-    }
-    if problem.kind == "enrolment-required" {
-        return axum::response::Redirect::to("/account/factors").into_response();
-    }
-    let mut page = problem_page(app, &problem, Some(seen), request_id);
-    for (name, value) in response.headers() {
-        if *name != header::CONTENT_TYPE && *name != header::CONTENT_LENGTH {
-            page.headers_mut().append(name, value.clone());
-        }
-    }
-    page
-}
-
-fn problem_page(app: &App, problem: &Problem, seen: Option<&Seen>, request_id: &str) -> Response {
-    let info = Arc::new(RouteInfo::for_problem());
-    let ctx = Ctx::new(Actor::Anonymous, app.clock(), app.random());
-    let mut access = bare_access(ctx, &info, "");
-    if let Some(seen) = seen {
-        access.principal.clone_from(&seen.principal);
-        access.csrf.clone_from(&seen.csrf);
-    }
-    let shell = navigation::public_shell(app, &access, &problem.title);
-    let page = ui::ErrorPage {
-        shell,
-        title: problem.title.clone(),
-        wrong: problem.detail.clone(),
-        mend: problem.cure.clone().unwrap_or_default(),
-        request_id: request_id.to_owned(),
-        status: problem.status.as_u16(),
-        links: Vec::new(),
-    };
-    super::html_with(problem.status, &page).unwrap_or_else(IntoResponse::into_response)
-}
-
-fn finish(info: &RouteInfo, response: &mut Response, seen: &Seen, request_id: &str, started: Instant) {
-    let status = response.status();
-    let headers = response.headers_mut();
-    if let Ok(value) = HeaderValue::from_str(request_id) {
-        headers.insert("x-request-id", value);
-    }
-    if let Some(standing) = &seen.limit {
-        standing.write(headers);
-    }
-    if info.kind != RouteKind::Plain && !headers.contains_key(header::CACHE_CONTROL) {
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    }
-    let elapsed = started.elapsed().as_secs_f64();
-    metrics::histogram!("bailiwick_http_seconds", "action" => info.action).record(elapsed);
-    metrics::counter!("bailiwick_http_requests_total", "action" => info.action,
-        "status" => status_class(status))
-    .increment(1);
-    // Where anybody asks it would take the network's noise away from whoever measures what is secret.
-    if info.openness != Openness::Public
-        && let Ok(timing) = HeaderValue::from_str(&format!("app;dur={:.2}", elapsed * 1000.0))
-    {
-        headers.insert("server-timing", timing);
-    }
-    tracing::info!(
-        action = info.action,
-        status = status.as_u16(),
-        request = request_id,
-        trace = seen.trace.as_deref(),
-        seconds = elapsed,
-        "request"
-    );
-}
-
-/// Who was refused what, from where, and why: what somebody who looks for attacks reads first.
-fn note_refusal(info: &RouteInfo, response: &Response, seen: &Seen, request_id: &str) {
-    let Some(problem) = response.extensions().get::<Problem>() else { return };
-    let actor = seen.principal.as_ref().map_or_else(
-        || "nobody".to_owned(),
-        |principal| format!("{}:{}", principal.actor.kind(), principal.actor.id()),
-    );
-    tracing::info!(
-        action = info.action,
-        status = problem.status.as_u16(),
-        why = problem.kind,
-        actor,
-        network = seen.network,
-        request = request_id,
-        "refused"
-    );
-}
-
-fn status_class(status: StatusCode) -> &'static str {
-    match status.as_u16() {
-        100..=199 => "1xx",
-        200..=299 => "2xx",
-        300..=399 => "3xx",
-        400..=499 => "4xx",
-        _ => "5xx",
-    }
-}
-
-/// The strict headers of every answer. Pages load only what this installation serves; nothing inline.
-async fn security_headers(State(app): State<App>, request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
-    let headers = response.headers_mut();
-    const CSP: &str = "default-src 'none'; object-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; \
-        connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; manifest-src 'self'";
-    let fixed: [(&'static str, &'static str); 7] = [
-        ("content-security-policy", CSP),
-        ("x-content-type-options", "nosniff"),
-        ("referrer-policy", "same-origin"),
-        ("cross-origin-opener-policy", "same-origin"),
-        ("cross-origin-resource-policy", "same-origin"),
-        ("permissions-policy", "camera=(), microphone=(), geolocation=(), payment=(), usb=()"),
-        ("x-frame-options", "DENY"),
-    ];
-    for (name, value) in fixed {
-        headers.insert(name, HeaderValue::from_static(value));
-    }
-    if app.config().public_url.scheme() == "https" {
-        headers.insert(
-            header::STRICT_TRANSPORT_SECURITY,
-            HeaderValue::from_static("max-age=63072000; includeSubDomains"),
-        );
-    }
-    response
 }

@@ -17,7 +17,7 @@ use crate::duties::pages::EntryLine;
 use crate::matrix::api::READ;
 
 pub(crate) const CHANGES: &str = "/o/{organization}/changes";
-const LIMIT: u32 = 50;
+pub(crate) const LIMIT: u32 = 50;
 /// How far one page looks back.
 const DAYS: u32 = 7;
 

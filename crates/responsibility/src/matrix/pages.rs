@@ -15,6 +15,7 @@ use serde::Deserialize;
 use super::api::READ;
 use super::{Line, Matrix};
 use crate::engine::facts_reader;
+use crate::history;
 use crate::rows::{Control, RowArea};
 use crate::states::summary::{Moved, Owed, Summary};
 use crate::states::{CellState, MustAct};
@@ -187,6 +188,8 @@ pub(crate) struct MatrixPage {
     yours: Owed,
     theirs: Owed,
     provider: String,
+    /// Changes of this week, as many as their page lists.
+    changes: String,
     moved: String,
     steps: Vec<StepView>,
     steps_of: usize,
@@ -218,7 +221,7 @@ impl MatrixPage {
     pub(crate) fn new(
         shell: Shell,
         matrix: &Matrix,
-        moved: Moved,
+        (moved, changes): (Moved, usize),
         parties: &Parties,
         filter: &Filter,
     ) -> Self {
@@ -254,10 +257,15 @@ impl MatrixPage {
             yours: summary.must_act(Side::Customer),
             theirs: summary.must_act(Side::Provider),
             provider: parties.provider.clone(),
-            moved: match (moved.gained, moved.lost) {
-                (0, 0) => "nothing".to_owned(),
-                (gained, lost) => format!("+{gained} −{lost}"),
+            changes: match changes {
+                0 => "nothing".to_owned(),
+                // As many as one page of them takes.
+                full if u32::try_from(full).is_ok_and(|full| full >= history::pages::LIMIT) => {
+                    format!("{full}+")
+                }
+                some => some.to_string(),
             },
+            moved: format!("held: +{} −{} · see what and why", moved.gained, moved.lost),
             steps: waiting
                 .iter()
                 .take(STEPS)
@@ -283,10 +291,12 @@ fn bar_parts(matrix: &Matrix) -> Vec<Part> {
     let mut parts: Vec<Part> = Shown::ALL
         .into_iter()
         .map(|state| {
-            Part::state(state, count(&|line| !line.not_built() && Shown::from(line.state()) == state))
+            Part::state(state, count(&|line| line.half.is_built() && Shown::from(line.state()) == state))
         })
         .collect();
-    parts.push(Part::new("Not built yet", f64::from(count(&|line| line.not_built())), "s-not_applicable"));
+    // Also where a row would not apply: the bar adds up to what the sentence beside it says.
+    let dark = count(&|line| !line.half.is_built());
+    parts.push(Part::new("Not built yet", f64::from(dark), "s-not_applicable"));
     parts
 }
 
@@ -386,12 +396,12 @@ fn column(
 async fn show(State(app): State<App>, access: Access, Query(filter): Query<Filter>) -> platform::web::Result {
     let (organization, now) = (access.organization()?.clone(), access.ctx.now);
     let facts = facts_reader(&app);
-    let (matrix, moved) = app
+    let (matrix, week) = app
         .db()
         .read(move |tx| {
             let matrix = super::load(tx, &organization, facts, now)?;
-            let moved = matrix.moved_this_week(tx, now)?;
-            Ok::<_, Problem>((matrix, moved))
+            let week = matrix.this_week(tx, now)?;
+            Ok::<_, Problem>((matrix, week))
         })
         .await?;
     let mut shell = navigation::shell(&app, &access, NavConsole::Organization, "Responsibilities", MATRIX);
@@ -400,5 +410,5 @@ async fn show(State(app): State<App>, access: Access, Query(filter): Query<Filte
     for item in shell.nav.iter_mut().flat_map(|group| &mut group.items).filter(|item| item.href == here) {
         item.count = (owed > 0).then_some(owed);
     }
-    platform::web::html(&MatrixPage::new(shell, &matrix, moved, &Parties::of(&app), &filter))
+    platform::web::html(&MatrixPage::new(shell, &matrix, week, &Parties::of(&app), &filter))
 }

@@ -235,6 +235,19 @@ impl Domain {
     }
 }
 
+/// The id of the thing of the list at `base` that has this id or name.
+async fn find_named(client: &Client, base: &str, kind: &str, wanted: &str) -> Result<String, CliError> {
+    let all = client.all(base).await?;
+    let same = |one: &&Value| {
+        let name = one["name"].as_str().unwrap_or_default();
+        one["id"] == wanted || name.to_lowercase() == wanted.to_lowercase()
+    };
+    all.iter()
+        .find(same)
+        .and_then(|one| one["id"].as_str().map(str::to_owned))
+        .ok_or_else(|| CliError::Failed(format!("there is no {kind} `{wanted}`; name it or give its id")))
+}
+
 async fn find_domain(client: &Client, base: &str, name: &str) -> Result<String, CliError> {
     let wanted = name.to_lowercase();
     client

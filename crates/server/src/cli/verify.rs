@@ -12,8 +12,8 @@ use super::CliError;
 pub struct Verify {
     /// What `audit export` wrote
     file: PathBuf,
-    /// Refuse an export that neither this key signed nor one that it vouches for through the handovers in the file (as
-    /// `/api/v1/organizations/…/audit/checkpoint` names it)
+    /// Refuse an export that neither this key signed nor one that it vouches for through the handovers in the file: a
+    /// `public_key` of `/api/v1/ledger-keys`, or the whole `name+id+key` of the organization's `…/audit/checkpoint`
     #[arg(long)]
     key: Option<String>,
     #[arg(long)]
@@ -60,7 +60,9 @@ impl Verify {
                 _ => {}
             }
             if self.key.is_none() {
-                println!("compare that key with the published one, or give it with --key");
+                println!(
+                    "compare its last part with the published keys (GET /api/v1/ledger-keys), or give one with --key"
+                );
             }
         }
         Ok(())
@@ -69,8 +71,11 @@ impl Verify {
 
 /// How many handovers lead from `key` to the one that signed; `None` when it does not lead there.
 fn follow(verified: &ledger::Verified, key: &str) -> Result<Option<usize>, CliError> {
-    let pinned: ledger::VerifyKey =
-        key.parse().map_err(|error| CliError::Usage(format!("--key: {error}")))?;
+    let named = match key.parse::<ledger::PublicKey>() {
+        Ok(public) => public.named(verified.key.name()),
+        Err(_) => key.parse(),
+    };
+    let pinned = named.map_err(|error| CliError::Usage(format!("--key: {error}")))?;
     Ok(match verified.trust(&pinned) {
         ledger::Trust::Signed => Some(0),
         ledger::Trust::VouchedFor { handovers } => Some(handovers),

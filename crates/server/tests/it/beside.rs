@@ -21,3 +21,15 @@ async fn links_lead_to_where_the_server_is() {
     assert!(made.stdout.contains("https://trust.northwind.example/scim/v2/"), "{made:?}");
     running.stop().await;
 }
+
+/// Otherwise a wrong path would read as if all were well.
+#[tokio::test]
+async fn a_command_makes_no_installation() {
+    let place = Place::new();
+    for command in [&["job", "list", "--data", "data"][..], &["organization", "list", "--data", "data"]] {
+        let ended = place.run(command).await;
+        assert_eq!(ended.code, Some(1), "{ended:?}");
+        assert!(ended.stderr.contains("there is no installation in `data`"), "{ended:?}");
+        assert!(!place.folder.path().join("data").exists(), "it made a folder");
+    }
+}

@@ -28,6 +28,15 @@ async fn one_flipped_bit_in_an_export_is_found_and_located() {
     assert_eq!(good.code, Some(0), "{good:?}");
     assert!(good.stdout.starts_with("good: "), "{good:?}");
 
+    // As the provider publishes it: without name and id.
+    let signer = good.stdout.lines().find_map(|line| line.strip_prefix("signed by ")).expect("the signer");
+    let public = signer.splitn(3, '+').nth(2).expect("its public half");
+    let pinned = place.run(&["verify", "ledger.jsonl", "--key", public]).await;
+    assert_eq!(pinned.code, Some(0), "{pinned:?}");
+    let stranger = "AUOC7mjeSaG4zoNrpkdHBG5JrIfBZcWZ3rFgO6J9yTdR";
+    let pinned = place.run(&["verify", "ledger.jsonl", "--key", stranger]).await;
+    assert_eq!(pinned.code, Some(3), "{pinned:?}");
+
     let path = place.folder.path().join("ledger.jsonl");
     let whole = std::fs::read(&path).expect("the export");
     let lines: Vec<&[u8]> = whole.split(|byte| *byte == b'\n').collect();

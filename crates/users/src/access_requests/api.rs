@@ -19,7 +19,7 @@ use super::{Asked, Decided, Ending, Request, RequestId, Seen, State, Verdict, Wh
 use crate::access_grants::{self, Given};
 use crate::access_offers::{self, Offer};
 use crate::accounts::email::EmailAddress;
-use crate::names;
+use crate::names::{self, TextError};
 
 mod views;
 
@@ -179,7 +179,13 @@ async fn list(
 
 /// What a request may say, with its reason made clean.
 pub(crate) fn reason(text: &str) -> Result<String, Problem> {
-    names::sentence(text).map_err(|error| Problem::invalid(&error).field("reason", error))
+    names::sentence(text).map_err(|error| {
+        let wrong = match error {
+            TextError::Empty => "say why".to_owned(),
+            error => error.to_string(),
+        };
+        Problem::invalid(&wrong).field("reason", wrong)
+    })
 }
 
 pub(crate) fn asked(outcome: Asked) -> Result<Request, Problem> {

@@ -169,7 +169,10 @@ async fn show(State(app): State<App>, access: Access) -> platform::web::Result {
 }
 
 fn read_notice(body: &NoticeBody) -> Result<NewNotice, Problem> {
-    let title = Name::parse(&body.title).map_err(|error| Problem::invalid(&error).field("title", error))?;
+    let title = Name::parse(&body.title).map_err(|error| {
+        let wrong = error.to_string().replacen("a name", "a title", 1);
+        Problem::invalid(&wrong).field("title", wrong)
+    })?;
     let text = body.body.trim().replace("\r\n", "\n");
     let field = |why: String| Problem::invalid(&why).field("body", why);
     if text.is_empty() {

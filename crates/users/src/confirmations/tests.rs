@@ -106,3 +106,28 @@ async fn guesses_in_a_stolen_session_are_counted() {
     )
     .await;
 }
+
+async fn guess(mut thief: testkit::Client) -> u16 {
+    thief.post(CONFIRM, json!({ "password": PASSWORD, "totp": "000000" })).await.status.as_u16()
+}
+
+/// As many as in turn: ten for an account.
+#[tokio::test]
+async fn guesses_that_come_at_once_are_no_more_tries() {
+    both_with(
+        async |kit| {
+            kit.organization("northwind").await;
+            let mut thief = sign_up(kit, MARA).await;
+            enrol_app(kit, &mut thief).await;
+            kit.advance(HOUR * 2);
+            for _ in 0..6 {
+                assert_eq!(guess(thief.clone()).await, 403);
+            }
+            let mut answers = kit.all_at_once((0..8).map(|_| guess(thief.clone())).collect()).await;
+            answers.sort_unstable();
+            assert_eq!(answers, [403, 403, 403, 403, 429, 429, 429, 429]);
+        },
+        real_sign_in,
+    )
+    .await;
+}

@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::super::{CliError, Client, Target};
-use super::{days, need, with_client};
+use super::{days, find_named, need, with_client};
 
 #[derive(Args)]
 pub struct Directory {
@@ -45,19 +45,6 @@ enum DirectoryCommand {
     },
 }
 
-/// The id of the directory with this id or name.
-async fn find(client: &Client, base: &str, wanted: &str) -> Result<String, CliError> {
-    let all = client.all(base).await?;
-    let same = |one: &&Value| {
-        let name = one["name"].as_str().unwrap_or_default();
-        one["id"] == wanted || name.to_lowercase() == wanted.to_lowercase()
-    };
-    all.iter()
-        .find(same)
-        .and_then(|one| one["id"].as_str().map(str::to_owned))
-        .ok_or_else(|| CliError::Failed(format!("the organization has no directory `{wanted}`")))
-}
-
 impl Directory {
     pub fn run(self) -> Result<(), CliError> {
         let Self { command, organization, target } = self;
@@ -71,16 +58,16 @@ impl Directory {
             DirectoryCommand::Create { name } => client.post(&base, json!({ "name": name })).await,
             DirectoryCommand::List => client.all(&base).await.map(Value::Array),
             DirectoryCommand::Requests { directory } => {
-                let id = find(client, &base, &directory).await?;
+                let id = find_named(client, &base, "directory", &directory).await?;
                 let page = client.get(&format!("{base}/{id}/requests?limit=200")).await?;
                 Ok(page["items"].clone())
             }
             DirectoryCommand::Conflicts { directory } => {
-                let id = find(client, &base, &directory).await?;
+                let id = find_named(client, &base, "directory", &directory).await?;
                 client.all(&format!("{base}/{id}/conflicts")).await.map(Value::Array)
             }
             DirectoryCommand::Settle { directory, record, take_over } => {
-                let id = find(client, &base, &directory).await?;
+                let id = find_named(client, &base, "directory", &directory).await?;
                 let how = if take_over { "take_over" } else { "retry" };
                 client.post(&format!("{base}/{id}/conflicts/{record}/settle"), json!({ "how": how })).await
             }
@@ -154,17 +141,17 @@ impl ScimToken {
                 client.post(&format!("{base}/scim-tokens"), body).await.map(|made| issued(&made))
             }
             ScimTokenCommand::Rotate { directory, expires, overlap } => {
-                let id = find(client, &directories, &directory).await?;
+                let id = find_named(client, &directories, "directory", &directory).await?;
                 let body = json!({ "expires_in_days": days(&expires)?, "overlap_days": days(&overlap)? });
                 let path = format!("{directories}/{id}/scim-tokens/rotate");
                 client.post(&path, body).await.map(|made| issued(&made))
             }
             ScimTokenCommand::List { directory } => {
-                let id = find(client, &directories, &directory).await?;
+                let id = find_named(client, &directories, "directory", &directory).await?;
                 client.all(&format!("{directories}/{id}/scim-tokens")).await.map(Value::Array)
             }
             ScimTokenCommand::Revoke { directory, id } => {
-                let of = find(client, &directories, &directory).await?;
+                let of = find_named(client, &directories, "directory", &directory).await?;
                 client.delete(&format!("{directories}/{of}/scim-tokens/{id}")).await.map(|()| Value::Null)
             }
         };

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
 use super::super::{CliError, Client, Target};
-use super::{need, with_client};
+use super::{find_named, need, with_client};
 
 #[derive(Args)]
 pub struct Idp {
@@ -201,19 +201,6 @@ impl Settings {
     }
 }
 
-/// The id of the connection with this id or name.
-async fn find(client: &Client, base: &str, wanted: &str) -> Result<String, CliError> {
-    let all = client.all(base).await?;
-    let same = |one: &&Value| {
-        let name = one["name"].as_str().unwrap_or_default();
-        one["id"] == wanted || name.to_lowercase() == wanted.to_lowercase()
-    };
-    all.iter()
-        .find(same)
-        .and_then(|one| one["id"].as_str().map(str::to_owned))
-        .ok_or_else(|| CliError::Failed(format!("the organization has no connection `{wanted}`")))
-}
-
 impl Idp {
     pub fn run(self) -> Result<(), CliError> {
         let Self { command, organization, target } = self;
@@ -240,7 +227,7 @@ async fn work(client: &Client, base: &str, command: IdpCommand, whole: bool) -> 
             }
         }
         IdpCommand::Update { connection, name, client_id, client_secret_file, saml, settings } => {
-            let id = find(client, base, &connection).await?;
+            let id = find_named(client, base, "connection", &connection).await?;
             let mut body = Map::new();
             settings.put(&mut body)?;
             body.extend(saml.body()?.map(|saml| ("saml".to_owned(), saml)));
@@ -258,27 +245,27 @@ async fn work(client: &Client, base: &str, command: IdpCommand, whole: bool) -> 
         }
         IdpCommand::List => client.all(base).await.map(Value::Array),
         IdpCommand::Test { connection } => {
-            let id = find(client, base, &connection).await?;
+            let id = find_named(client, base, "connection", &connection).await?;
             let report = client.post(&format!("{base}/{id}/test"), json!({})).await?;
             Ok(if whole { report } else { report["findings"].clone() })
         }
         IdpCommand::Enable { connection } => {
-            let id = find(client, base, &connection).await?;
+            let id = find_named(client, base, "connection", &connection).await?;
             client.post(&format!("{base}/{id}/enable"), json!({})).await
         }
         IdpCommand::Disable { connection, dry_run } => {
-            let id = find(client, base, &connection).await?;
+            let id = find_named(client, base, "connection", &connection).await?;
             if dry_run {
                 return client.get(&format!("{base}/{id}/disabling")).await;
             }
             client.post(&format!("{base}/{id}/disable"), json!({})).await
         }
         IdpCommand::Links { connection } => {
-            let id = find(client, base, &connection).await?;
+            let id = find_named(client, base, "connection", &connection).await?;
             client.all(&format!("{base}/{id}/links")).await.map(Value::Array)
         }
         IdpCommand::Unlink { connection, account } => {
-            let id = find(client, base, &connection).await?;
+            let id = find_named(client, base, "connection", &connection).await?;
             client.delete(&format!("{base}/{id}/links/{account}")).await.map(|()| Value::Null)
         }
     }

@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
 use super::super::{CliError, Client, Target};
-use super::with_client;
+use super::{find_named, with_client};
 
 const BASE: &str = "/api/v1/provider/products";
 
@@ -75,10 +75,14 @@ enum ProductCommand {
     /// All products
     List,
     /// One product with its access rules
-    Show { id: String },
+    Show {
+        /// Its name or id
+        product: String,
+    },
     /// Change a product
     Set {
-        id: String,
+        /// Its name or id
+        product: String,
         #[arg(long)]
         name: Option<String>,
         #[command(flatten)]
@@ -86,18 +90,26 @@ enum ProductCommand {
     },
     /// Give a product a new secret; prints it this once
     RotateSecret {
-        id: String,
+        /// Its name or id
+        product: String,
         /// How long the old one works beside it
         #[arg(long, default_value_t = 24)]
         overlap_hours: u32,
     },
     /// End everything a product holds, at once and for good
-    Disable { id: String },
+    Disable {
+        /// Its name or id
+        product: String,
+    },
     /// Let people sign in to it again
-    Enable { id: String },
+    Enable {
+        /// Its name or id
+        product: String,
+    },
     /// Let members of an organization, or of one of its groups, use a product
     Allow {
-        id: String,
+        /// Its name or id
+        product: String,
         /// The organization's slug
         #[arg(long)]
         organization: String,
@@ -109,7 +121,12 @@ enum ProductCommand {
         role: String,
     },
     /// Take such a rule away
-    Disallow { id: String, rule: String },
+    Disallow {
+        /// Its name or id
+        product: String,
+        /// The rule's id, as `show` prints it
+        rule: String,
+    },
     /// Replace all signing keys at once, because one may have leaked
     RotateKeys,
 }
@@ -155,6 +172,9 @@ impl Settings {
 }
 
 async fn act(command: ProductCommand, client: &Client) -> Result<Value, CliError> {
+    let at = async |product: &str| -> Result<String, CliError> {
+        Ok(format!("{BASE}/{}", find_named(client, BASE, "product", product).await?))
+    };
     match command {
         ProductCommand::Create { name, authentication, settings } => {
             let mut body = settings.body()?;
@@ -163,27 +183,29 @@ async fn act(command: ProductCommand, client: &Client) -> Result<Value, CliError
             client.post(BASE, Value::Object(body)).await
         }
         ProductCommand::List => client.all(BASE).await.map(Value::Array),
-        ProductCommand::Show { id } => client.get(&format!("{BASE}/{id}")).await,
-        ProductCommand::Set { id, name, settings } => {
+        ProductCommand::Show { product } => client.get(&at(&product).await?).await,
+        ProductCommand::Set { product, name, settings } => {
             let mut body = settings.body()?;
             body.extend(name.map(|name| ("name".to_owned(), json!(name))));
-            client.patch(&format!("{BASE}/{id}"), Value::Object(body)).await
+            client.patch(&at(&product).await?, Value::Object(body)).await
         }
-        ProductCommand::RotateSecret { id, overlap_hours } => {
-            client.post(&format!("{BASE}/{id}/secrets"), json!({ "overlap_hours": overlap_hours })).await
+        ProductCommand::RotateSecret { product, overlap_hours } => {
+            client
+                .post(&format!("{}/secrets", at(&product).await?), json!({ "overlap_hours": overlap_hours }))
+                .await
         }
-        ProductCommand::Disable { id } => {
-            client.patch(&format!("{BASE}/{id}"), json!({ "state": "disabled" })).await
+        ProductCommand::Disable { product } => {
+            client.patch(&at(&product).await?, json!({ "state": "disabled" })).await
         }
-        ProductCommand::Enable { id } => {
-            client.patch(&format!("{BASE}/{id}"), json!({ "state": "active" })).await
+        ProductCommand::Enable { product } => {
+            client.patch(&at(&product).await?, json!({ "state": "active" })).await
         }
-        ProductCommand::Allow { id, organization, group, role } => {
+        ProductCommand::Allow { product, organization, group, role } => {
             let body = json!({ "organization": organization, "group": group, "role": role });
-            client.post(&format!("{BASE}/{id}/access"), body).await
+            client.post(&format!("{}/access", at(&product).await?), body).await
         }
-        ProductCommand::Disallow { id, rule } => {
-            client.delete(&format!("{BASE}/{id}/access/{rule}")).await.map(|()| Value::Null)
+        ProductCommand::Disallow { product, rule } => {
+            client.delete(&format!("{}/access/{rule}", at(&product).await?)).await.map(|()| Value::Null)
         }
         ProductCommand::RotateKeys => client.post("/api/v1/provider/oauth-keys/rotate", json!({})).await,
     }

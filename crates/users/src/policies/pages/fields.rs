@@ -7,7 +7,7 @@ use platform::ids::{GroupId, OrganizationId};
 use platform::time::Timestamp;
 use platform::web::Problem;
 use platform::web::ui::{Choice, FieldErrors};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::super::Rules;
 use super::super::api::views::{self, PolicyView};
@@ -18,7 +18,7 @@ use super::super::rules::{SOCIAL_PROVIDERS, Social};
 use crate::factors::Level;
 
 /// The form as typed; read whole or refused whole.
-#[derive(Clone, Default, Deserialize)]
+#[derive(Clone, Default, Deserialize, Serialize)]
 #[serde(default)]
 pub(super) struct PolicyForm {
     pub name: String,
@@ -43,7 +43,7 @@ pub(super) struct PolicyForm {
     pub api_token_max_days: String,
     pub networks: String,
     pub version: String,
-    /// Present on the second step.
+    /// On the second step: the [`PolicyForm::digest`] of what was tried.
     pub confirmed: String,
     /// Goes on behind this person of the dry run; confirms nothing.
     pub after: String,
@@ -105,6 +105,26 @@ impl PolicyForm {
             version: view.version.to_string(),
             ..Self::default()
         }
+    }
+
+    /// Stands for what would be decided: whom it is for and every rule, not when it begins. A form that was changed after
+    /// its dry run has another one.
+    pub fn digest(&self) -> String {
+        let decided = Self {
+            version: String::new(),
+            confirmed: String::new(),
+            after: String::new(),
+            when: String::new(),
+            first_on: String::new(),
+            first_percent: String::new(),
+            first_group: String::new(),
+            everybody_on: String::new(),
+            ..self.clone()
+        };
+        // Browsers end lines with CR LF and drop the first line end of a text.
+        let text = serde_json::to_string(&decided).unwrap_or_default().replace("\\r\\n", "\\n");
+        let hash = crate::tokens::sha256(text.as_bytes());
+        hash.iter().take(16).fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
     }
 
     fn social(&self, name: &str) -> &str {

@@ -52,8 +52,10 @@ struct FormPage {
     scores: Vec<Choice>,
     whens: Vec<Choice>,
     errors: FieldErrors,
-    /// Set once the form was tried: confirms below.
+    /// Set once the form was tried.
     tried: Option<DryRunBox>,
+    /// What *Decide* stands for then.
+    digest: String,
     people: Vec<Touched>,
     more: String,
     may_manage: bool,
@@ -72,6 +74,20 @@ struct Tried {
     run: Option<DryRunBox>,
     people: Vec<Touched>,
     more: String,
+}
+
+impl Tried {
+    /// Says so when the form was changed after it had been shown what it would do.
+    fn since(mut self, form: &PolicyForm) -> Self {
+        if form.after.is_empty()
+            && !form.confirmed.is_empty()
+            && let Some(run) = &mut self.run
+        {
+            run.summary =
+                format!("The form was changed since its dry run, so this is a new one. {}", run.summary);
+        }
+        self
+    }
 }
 
 fn page(
@@ -126,6 +142,7 @@ fn page(
         tried: tried.run,
         people: tried.people,
         more: tried.more,
+        digest: form.digest(),
         title,
         sub,
         slug,
@@ -230,9 +247,10 @@ async fn decide_or_try(
     let before = view.as_ref().map_or(Rules::RECOMMENDED, |view| view.rules.clone());
     let outcome = match form.read(&before, &mut errors) {
         None => Err(Tried { errors, ..Tried::default() }),
-        Some(rules) if form.confirmed.is_empty() || !form.after.is_empty() => {
+        // What is decided is what was tried: a form that was changed since is tried again.
+        Some(rules) if form.confirmed != form.digest() || !form.after.is_empty() => {
             match try_it(app, access, view.as_ref(), &form, &rules).await {
-                Ok(tried) => Ok(Err(tried)),
+                Ok(tried) => Ok(Err(tried.since(&form))),
                 Err(problem) if mendable(&problem) => {
                     Err(Tried { errors: complaints(&problem), ..Tried::default() })
                 }

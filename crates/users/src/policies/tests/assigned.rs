@@ -180,35 +180,47 @@ async fn the_dry_run_lists_everybody_page_by_page_and_changes_nothing() {
     .await;
 }
 
+/// The form of a policy for Bob, with what its button stands for.
+fn fields(confirmed: &str) -> [(&str, &str); 13] {
+    [
+        ("name", "Bobs"),
+        ("accounts", "bob@harbor.example"),
+        ("factor", "mfa"),
+        ("password_min_length", "15"),
+        ("password_min_score", "3"),
+        ("password_reuse_history", "0"),
+        ("password_breached", "on"),
+        ("session_idle_minutes", "720"),
+        ("session_absolute_hours", "720"),
+        ("step_up_minutes", "60"),
+        ("api_tokens", "on"),
+        ("api_token_max_days", "365"),
+        ("confirmed", confirmed),
+    ]
+}
+
 #[tokio::test]
 async fn the_console_tries_before_it_decides() {
     both_with(
         async |kit| {
             let mut admin = kit.as_role("harbor", Role::Admin).await;
             kit.member("harbor", "bob@harbor.example", Role::Member).await;
-            let fields = |confirmed: &'static str| {
-                [
-                    ("name", "Bobs"),
-                    ("accounts", "bob@harbor.example"),
-                    ("factor", "mfa"),
-                    ("password_min_length", "15"),
-                    ("password_min_score", "3"),
-                    ("password_reuse_history", "0"),
-                    ("password_breached", "on"),
-                    ("session_idle_minutes", "720"),
-                    ("session_absolute_hours", "720"),
-                    ("step_up_minutes", "60"),
-                    ("api_tokens", "on"),
-                    ("api_token_max_days", "365"),
-                    ("confirmed", confirmed),
-                ]
-            };
             admin.get("/o/harbor/policies/new").await.expect(200);
-            let tried = admin.submit("/o/harbor/policies/new", &fields("")).await.expect(200).text();
+            let answer = admin.submit("/o/harbor/policies/new", &fields("")).await.expect(200);
+            let (tried, digest) =
+                (answer.text(), answer.value_of("confirmed").expect("a button that decides"));
             assert!(tried.contains("1 of 2 people would be asked to set up a stronger factor"), "{tried}");
             assert!(tried.contains("bob@harbor.example"));
             assert_eq!(admin.get(ALL).await.expect(200).json()["items"].as_array().unwrap().len(), 1);
-            admin.submit("/o/harbor/policies/new", &fields("yes")).await.expect(303);
+            // What was changed since it was shown is shown again, not decided.
+            let mut changed = fields(&digest);
+            changed[3].1 = "20";
+            let again = admin.submit("/o/harbor/policies/new", &changed).await.expect(200);
+            assert!(again.text().contains("changed since its dry run"), "{}", again.text());
+            assert_ne!(again.value_of("confirmed").expect("a button that decides"), digest);
+            admin.submit("/o/harbor/policies/new", &fields("yes")).await.expect(200);
+            assert_eq!(admin.get(ALL).await.expect(200).json()["items"].as_array().unwrap().len(), 1);
+            admin.submit("/o/harbor/policies/new", &fields(&digest)).await.expect(303);
             let list = admin.get("/o/harbor/policies").await.expect(200).text();
             assert!(list.contains("Bobs") && list.contains("two factors"), "{list}");
             let wrong = [("name", "X"), ("password_min_length", "many")];

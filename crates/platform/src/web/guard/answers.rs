@@ -1,0 +1,164 @@
+//! What the guard makes of an answer: pages out of problems, headers, the lines of the log and the figures.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use super::{Seen, bare_access};
+use crate::app::App;
+use crate::ctx::{Actor, Ctx};
+use crate::web::routes::{Openness, RouteInfo, RouteKind};
+use crate::web::{self, Problem, navigation, ui};
+
+/// Turns a problem document into what a person at a browser expects: the sign-in page, or a page that says what is
+/// wrong and what to do.
+pub(super) fn page_of_problem(
+    app: &App,
+    info: &RouteInfo,
+    response: Response,
+    seen: &Seen,
+    request_id: &str,
+) -> Response {
+    let Some(problem) = response.extensions().get::<Problem>().cloned() else {
+        return response;
+    };
+    if problem.status == StatusCode::UNAUTHORIZED && info.method == Method::GET {
+        let next: String = url::form_urlencoded::byte_serialize(seen.path.as_bytes()).collect();
+        return axum::response::Redirect::to(&format!("/sign-in?next={next}")).into_response();
+    }
+    if problem.kind == "step-up-required" {
+        // What was typed is lost, so pages with forms ask before they are filled in.
+        let back = if info.method == Method::GET { &seen.path } else { &seen.referer };
+        let next: String = url::form_urlencoded::byte_serialize(back.as_bytes()).collect();
+        return axum::response::Redirect::to(&format!("/confirm?next={next}")).into_response();
+    }
+    if problem.kind == "enrolment-required" {
+        return axum::response::Redirect::to("/account/factors").into_response();
+    }
+    let mut page = problem_page(app, &problem, Some(seen), request_id);
+    for (name, value) in response.headers() {
+        if *name != header::CONTENT_TYPE && *name != header::CONTENT_LENGTH {
+            page.headers_mut().append(name, value.clone());
+        }
+    }
+    page
+}
+
+pub(super) fn problem_page(app: &App, problem: &Problem, seen: Option<&Seen>, request_id: &str) -> Response {
+    let info = Arc::new(RouteInfo::for_problem());
+    let ctx = Ctx::new(Actor::Anonymous, app.clock(), app.random());
+    let mut access = bare_access(ctx, &info, "");
+    if let Some(seen) = seen {
+        access.principal.clone_from(&seen.principal);
+        access.csrf.clone_from(&seen.csrf);
+    }
+    let shell = navigation::public_shell(app, &access, &problem.title);
+    let page = ui::ErrorPage {
+        shell,
+        title: problem.title.clone(),
+        wrong: problem.detail.clone(),
+        mend: problem.cure.clone().unwrap_or_default(),
+        request_id: request_id.to_owned(),
+        status: problem.status.as_u16(),
+        links: Vec::new(),
+    };
+    web::html_with(problem.status, &page).unwrap_or_else(IntoResponse::into_response)
+}
+
+pub(super) fn finish(
+    info: &RouteInfo,
+    response: &mut Response,
+    seen: &Seen,
+    request_id: &str,
+    started: Instant,
+) {
+    let status = response.status();
+    let headers = response.headers_mut();
+    if let Ok(value) = HeaderValue::from_str(request_id) {
+        headers.insert("x-request-id", value);
+    }
+    if let Some(standing) = &seen.limit {
+        standing.write(headers);
+    }
+    if info.kind != RouteKind::Plain && !headers.contains_key(header::CACHE_CONTROL) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    let elapsed = started.elapsed().as_secs_f64();
+    metrics::histogram!("bailiwick_http_seconds", "action" => info.action).record(elapsed);
+    metrics::counter!("bailiwick_http_requests_total", "action" => info.action,
+        "status" => status_class(status))
+    .increment(1);
+    // Where anybody asks it would take the network's noise away from whoever measures what is secret.
+    if info.openness != Openness::Public
+        && let Ok(timing) = HeaderValue::from_str(&format!("app;dur={:.2}", elapsed * 1000.0))
+    {
+        headers.insert("server-timing", timing);
+    }
+    tracing::info!(
+        action = info.action,
+        status = status.as_u16(),
+        request = request_id,
+        trace = seen.trace.as_deref(),
+        seconds = elapsed,
+        "request"
+    );
+}
+
+/// Who was refused what, from where, and why: what somebody who looks for attacks reads first.
+pub(super) fn note_refusal(info: &RouteInfo, response: &Response, seen: &Seen, request_id: &str) {
+    let Some(problem) = response.extensions().get::<Problem>() else { return };
+    let actor = seen.principal.as_ref().map_or_else(
+        || "nobody".to_owned(),
+        |principal| format!("{}:{}", principal.actor.kind(), principal.actor.id()),
+    );
+    tracing::info!(
+        action = info.action,
+        status = problem.status.as_u16(),
+        why = problem.kind,
+        actor,
+        network = seen.network,
+        request = request_id,
+        "refused"
+    );
+}
+
+fn status_class(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        100..=199 => "1xx",
+        200..=299 => "2xx",
+        300..=399 => "3xx",
+        400..=499 => "4xx",
+        _ => "5xx",
+    }
+}
+
+/// The strict headers of every answer. Pages load only what this installation serves; nothing inline.
+pub(super) async fn security_headers(State(app): State<App>, request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    const CSP: &str = "default-src 'none'; object-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; \
+        connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; manifest-src 'self'";
+    let fixed: [(&'static str, &'static str); 7] = [
+        ("content-security-policy", CSP),
+        ("x-content-type-options", "nosniff"),
+        ("referrer-policy", "same-origin"),
+        ("cross-origin-opener-policy", "same-origin"),
+        ("cross-origin-resource-policy", "same-origin"),
+        ("permissions-policy", "camera=(), microphone=(), geolocation=(), payment=(), usb=()"),
+        ("x-frame-options", "DENY"),
+    ];
+    for (name, value) in fixed {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    if app.config().public_url.scheme() == "https" {
+        headers.insert(
+            header::STRICT_TRANSPORT_SECURITY,
+            HeaderValue::from_static("max-age=63072000; includeSubDomains"),
+        );
+    }
+    response
+}
