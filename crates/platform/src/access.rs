@@ -72,6 +72,8 @@ permissions! {
     ContactsRead = "contacts.read",
     ContactsManage = "contacts.manage",
     AuditRead = "audit.read",
+    /// Where the audit log is streamed to.
+    AuditManage = "audit.manage",
     TokensRead = "tokens.read",
     TokensManage = "tokens.manage",
     OrganizationRead = "organization.read",
@@ -124,6 +126,7 @@ mod tests {
              contacts.read           +++-\n\
              contacts.manage         ++--\n\
              audit.read              +++-\n\
+             audit.manage            ++--\n\
              tokens.read             +++-\n\
              tokens.manage           ++--\n\
              organization.read       +++-\n\

@@ -19,6 +19,7 @@ use crate::time::Timestamp;
 
 pub mod anchor;
 pub mod proofs;
+pub mod search;
 pub mod signing;
 pub(crate) mod sql;
 

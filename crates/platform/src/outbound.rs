@@ -8,6 +8,8 @@
 //! - No redirects, no proxies from the environment, a cap on bytes and on time from look-up to last byte.
 //! - Loopback targets, and plain `http` to them, only with the setting `outbound_allow_loopback`.
 //!
+//! [`Outbound::dial`] opens a TLS connection for other protocols under the same rules.
+//!
 //! Questions to the DNS itself (TXT records of domain proofs) are asked by [`dns::Dns`].
 
 use std::net::{IpAddr, SocketAddr};
@@ -21,11 +23,13 @@ use http::{HeaderMap, Method, StatusCode};
 
 pub mod address;
 mod client;
+pub mod dial;
 pub mod dns;
 mod target;
 #[cfg(test)]
 mod tests;
 
+pub use dial::{Dialed, check_authority, check_url};
 pub use dns::{Dns, DnsError, TxtAnswer, TxtOutcome};
 
 use crate::config::Config;

@@ -20,6 +20,7 @@ pub mod http;
 pub mod kit;
 pub mod personas;
 pub mod program;
+pub mod receiver;
 mod turns;
 
 pub use http::{Answer, Client};

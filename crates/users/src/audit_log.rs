@@ -15,13 +15,13 @@ use platform::time::Timestamp;
 use crate::api_tokens;
 
 pub(crate) mod api;
+pub(crate) mod download;
 pub(crate) mod export;
+mod filters;
+pub mod formats;
 pub(crate) mod pages;
 #[cfg(test)]
 mod tests;
-
-/// Events that one request looks through for a filter; the answer then says where to go on.
-const LOOKED_AT_MAX: u32 = 2000;
 
 /// One event in words.
 #[derive(Debug, Clone)]
@@ -126,49 +126,6 @@ pub fn lines(
             })
         })
         .collect()
-}
-
-/// A stretch of the log.
-#[derive(Debug, Clone)]
-pub struct Found {
-    pub events: Vec<StoredEvent>,
-    /// Go on below this sequence; `None` at the beginning of the log.
-    pub next: Option<u64>,
-}
-
-/// Events whose action begins with `prefix` (empty: all), newest first, below `before`. Looks at a bounded number of
-/// events, so a rare action may give an empty stretch with a place to go on.
-pub fn search(
-    tx: &mut ReadTx,
-    organization: OrganizationId,
-    prefix: &str,
-    before: Option<u64>,
-    limit: u32,
-) -> Result<Found, DbError> {
-    const STEP: u32 = 250;
-    let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
-    let (mut before, mut looked_at, mut events) = (before, 0, Vec::new());
-    while looked_at < LOOKED_AT_MAX {
-        let step = if prefix.is_empty() { limit } else { STEP };
-        let stretch = events::list(tx, organization, before, step)?;
-        if stretch.is_empty() {
-            return Ok(Found { events, next: None });
-        }
-        for event in stretch {
-            before = Some(event.sequence);
-            looked_at += 1;
-            if event.action.starts_with(prefix) {
-                events.push(event);
-            }
-            if events.len() == wanted {
-                break;
-            }
-        }
-        if events.len() == wanted {
-            break;
-        }
-    }
-    Ok(Found { events, next: before.filter(|sequence| *sequence > 0) })
 }
 
 /// One event, `None` beyond the end.

@@ -18,6 +18,7 @@ pub mod accounts;
 pub mod api_tokens;
 pub mod approved_domains;
 pub mod audit_log;
+pub mod audit_streams;
 pub mod awareness;
 pub mod break_glass;
 pub mod claims;
@@ -68,6 +69,7 @@ pub static AREA: Area = Area {
         directories::jobs::SCHEDULE,
         provisioning::jobs::SCHEDULE,
         awareness::jobs::SCHEDULE,
+        audit_streams::jobs::SCHEDULE,
         single_sign_on::jobs::SCHEDULE,
     ],
     evidence: &[
@@ -75,6 +77,7 @@ pub static AREA: Area = Area {
         domains::evidence::VERIFIED,
         access_requests::evidence::APPROVED,
         access_reviews::evidence::REVIEWED,
+        audit_streams::evidence::STREAMED,
         awareness::evidence::ACKNOWLEDGED,
         policies::evidence::DECIDED,
         policies::evidence::PASSWORD_POLICY,
@@ -82,7 +85,7 @@ pub static AREA: Area = Area {
     drills: &[domains::drill::FORGED_PROOF],
     facts: Some(facts::organization_facts),
     navigation: NAVIGATION,
-    tasks: &[openid_provider::meter::run],
+    tasks: &[openid_provider::meter::run, audit_streams::jobs::run],
 };
 
 const JOBS: &[JobKind] = &[
@@ -110,6 +113,7 @@ const JOBS: &[JobKind] = &[
     access_reviews::jobs::KINDS[3],
     awareness::jobs::KINDS[0],
     awareness::jobs::KINDS[1],
+    audit_streams::jobs::JOB,
     single_sign_on::jobs::JOB,
 ];
 
@@ -172,6 +176,8 @@ fn routes() -> Routes {
         .merge(provisioning::api::routes())
         .merge(audit_log::api::routes())
         .merge(audit_log::pages::routes())
+        .merge(audit_streams::api::routes())
+        .merge(audit_streams::pages::routes())
         .merge(products::api::routes())
         .merge(products::pages::routes())
         .merge(openid_provider::api::routes())
@@ -357,6 +363,14 @@ const NAVIGATION: &[NavEntry] = &[
         href: audit_log::pages::LIST,
         permission: Some(Permission::AuditRead),
         rank: 910,
+    },
+    NavEntry {
+        console: NavConsole::Organization,
+        group: "Organization",
+        label: "Audit streams",
+        href: audit_streams::pages::LIST,
+        permission: Some(Permission::AuditRead),
+        rank: 912,
     },
     NavEntry {
         console: NavConsole::Organization,

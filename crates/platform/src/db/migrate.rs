@@ -61,6 +61,8 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(20, "0020_access_reviews"),
     migration!(21, "0021_awareness"),
     migration!(22, "0022_saml_answers"),
+    migration!(23, "0023_audit_search", postgres),
+    migration!(24, "0024_audit_streams"),
 ];
 
 impl Migration {

@@ -25,6 +25,39 @@ crate::statements! {
            public, personal, target_id, leaf
          from events where organization_id = $1 and target_kind = $2 and target_id = $3
          order by sequence desc limit $4";
+    pub(super) BY_TARGET: Tenant =
+        "select transaction_id, revision, organization_id, sequence, at, action, actor_kind, actor_id, target_kind,
+           public, personal, target_id, leaf
+         from events where organization_id = $1 and target_id = $2 and sequence < $3
+         order by sequence desc limit $4";
+    pub(super) BY_ACTOR: Tenant =
+        "select transaction_id, revision, organization_id, sequence, at, action, actor_kind, actor_id, target_kind,
+           public, personal, target_id, leaf
+         from events where organization_id = $1 and actor_id = $2 and sequence < $3
+         order by sequence desc limit $4";
+    pub(super) BY_ACTION: Tenant =
+        "select transaction_id, revision, organization_id, sequence, at, action, actor_kind, actor_id, target_kind,
+           public, personal, target_id, leaf
+         from events where organization_id = $1 and action = $2 and sequence < $3
+         order by sequence desc limit $4",
+        postgres
+        "select transaction_id, revision, organization_id, sequence, at, action, actor_kind, actor_id, target_kind,
+           public, personal, target_id, leaf
+         from events where organization_id = $1 and action collate \"C\" = $2 and sequence < $3
+         order by sequence desc limit $4";
+    /// The first action from a text on; with the next one, every action along the index without reading events.
+    pub(super) ACTION_FROM: Tenant =
+        "select action from events where organization_id = $1 and action >= $2 order by action limit 1",
+        postgres
+        "select action from events where organization_id = $1 and action collate \"C\" >= $2
+         order by action collate \"C\" limit 1";
+    pub(super) ACTION_AFTER: Tenant =
+        "select action from events where organization_id = $1 and action > $2 order by action limit 1",
+        postgres
+        "select action from events where organization_id = $1 and action collate \"C\" > $2
+         order by action collate \"C\" limit 1";
+    pub(super) SIZE: Tenant = "select size from ledger_heads where organization_id = $1";
+    pub(super) AT: Tenant = "select at from events where organization_id = $1 and sequence = $2";
     pub(super) RANGE: Tenant =
         "select transaction_id, revision, organization_id, sequence, at, action, actor_kind, actor_id, target_kind,
            public, personal, target_id, leaf

@@ -42,13 +42,19 @@ pub(super) fn tls(ca: Option<&Path>, setting: &str) -> Result<rustls::ClientConf
             return Err(fail(&"it holds no certificate in PEM form"));
         }
     }
+    let mut config = tls_with(roots)?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+/// TLS by aws-lc-rs with these authorities alone.
+pub(super) fn tls_with(roots: rustls::RootCertStore) -> Result<rustls::ClientConfig, String> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = rustls::ClientConfig::builder_with_provider(provider)
+    let config = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?
         .with_root_certificates(roots)
         .with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
 }
 

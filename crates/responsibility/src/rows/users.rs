@@ -196,15 +196,17 @@ pub(super) const ROWS: &[Row] = &[
         duty: "Keep an eye on the accounts you manage and follow up when one is misused.",
         halves: Halves::Customer(
             Half::new(
-                Control::NotBuilt { planned: "alerts on managed accounts, triage, and streaming to your own monitoring" },
+                Control::Built {
+                    page: Page("/o/{organization}/audit-streams"),
+                    not_yet: Some("alerts on your accounts and their triage"),
+                },
                 Wording {
-                    control: "Raises alerts on your accounts, lets you sort and close them, and streams events to your own monitoring.",
-                    met_when: "no alert waits past its target, or a live stream acknowledges what it receives",
-                    break_hint: "leave an alert untouched",
+                    control: "Streams the audit log, event by event, to your own monitoring and shows what it acknowledged.",
+                    met_when: "a stream to your own monitoring acknowledged what it received within 24 hours",
+                    break_hint: "stop the receiver of the stream",
                 },
             )
             .applies(Applies::HasVerifiedDomain)
-            .waits_for("USR-P2")
             .fresh_for(HOUR),
         ),
     },

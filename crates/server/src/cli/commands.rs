@@ -7,6 +7,7 @@ use super::{CliError, Client, Target, block_on, output};
 
 mod access;
 mod audit;
+mod audit_streams;
 mod awareness;
 mod directories;
 mod idp;
@@ -48,7 +49,7 @@ pub enum Act {
     Idp(idp::Idp),
     /// SCIM tokens of a directory: create, rotate, list, revoke
     ScimToken(directories::ScimToken),
-    /// The audit log: list, export
+    /// The audit log: find events, export, stream
     Audit(audit::Audit),
     /// The matrix of an organization
     Matrix(Matrix),

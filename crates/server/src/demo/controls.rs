@@ -16,12 +16,13 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 use tracing::instrument::WithSubscriber;
 use tracing::subscriber::NoSubscriber;
+use users::audit_log::formats::Format;
 use users::factors::{self, Level};
 use users::names::Name;
 use users::policies::rollout::{Planned, Stage};
 use users::policies::{self, AppliesTo, Content, Decided, Rules, Target};
 use users::products::{self, NewRule, Settings};
-use users::{api_tokens, directories, totp};
+use users::{api_tokens, audit_streams, directories, totp};
 
 use super::DemoError;
 use super::people::person;
@@ -208,6 +209,26 @@ impl Teller<'_> {
             }
         }
         Ok(())
+    }
+
+    /// A stream of the audit log to their monitoring; paused, since nobody listens at an address of an example.
+    pub(super) async fn audit_stream(&self, company: &Company, target: &str) -> Result<(), DemoError> {
+        let ctx = self.ctx_of(company.owner.id, 0);
+        let (at, id, app) = (ctx.clone(), company.id, self.app.clone());
+        let new = audit_streams::NewStream {
+            name: Name::parse("Monitoring").map_err(broken)?,
+            kind: audit_streams::Kind::Webhook,
+            target: target.to_owned(),
+            authorities: None,
+            format: Format::Ocsf,
+            from: audit_streams::Start::Now,
+            paused: true,
+        };
+        let made = self.app.db().write(&ctx, move |tx| audit_streams::create(&app, &at, tx, id, &new));
+        match made.await?.value {
+            audit_streams::Creation::Done(..) => Ok(()),
+            _ => Err(broken(format!("{} got no stream", company.name))),
+        }
     }
 
     /// A token for a script of the organization's.

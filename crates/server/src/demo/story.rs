@@ -340,6 +340,7 @@ impl Teller<'_> {
         }
         self.policies(&harbor).await?;
         self.api_token(&harbor, "Nightly matrix report", 365).await?;
+        self.audit_stream(&harbor, "https://siem.harbor.example/audit").await?;
         self.linked_directory(&harbor, "harbor.example").await?;
         self.products().await?;
         self.offers(&harbor, dispatch).await?;

@@ -10,6 +10,7 @@ mod organization;
 mod personal;
 mod products;
 mod reviews;
+mod streams;
 
 use std::collections::{BTreeMap, BTreeSet};
 

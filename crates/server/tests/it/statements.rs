@@ -20,6 +20,7 @@ const LARGE: &[&str] = &[
     "accounts",
     "api_tokens",
     "approved_domains",
+    "audit_streams",
     "awareness_notices",
     "awareness_people",
     "breach_contacts",
@@ -117,6 +118,10 @@ const SCANS: &[(&str, &str)] = &[
     ("responsibility::overview::sql::COUNT_CUSTOMERS: organizations", "counts all of them"),
     (
         "users::totp::sql::CENSUS: totp_factors",
+        "which key sealed each secret; for the operator's page and a rotation",
+    ),
+    (
+        "users::audit_streams::sql::CENSUS: audit_streams",
         "which key sealed each secret; for the operator's page and a rotation",
     ),
     (

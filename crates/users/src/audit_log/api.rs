@@ -8,7 +8,8 @@ use axum::response::IntoResponse;
 use platform::App;
 use platform::access::Permission;
 use platform::db::{DbError, ReadTx};
-use platform::events::{StoredEvent, proofs, signing};
+use platform::events::{StoredEvent, proofs, search, signing};
+use platform::ids::OrganizationId;
 use platform::time::Timestamp;
 use platform::web::extract::{Json, Path, Query};
 use platform::web::pagination::{Page, PageQuery, cursor};
@@ -16,7 +17,9 @@ use platform::web::routes::{self, Limit, Openness, Routes};
 use platform::web::{Access, Problem};
 use serde::{Deserialize, Serialize};
 
-use super::{Redaction, SignedHead, export};
+use super::filters::{self, Asked, FilterQuery};
+use super::formats::{Format, Source};
+use super::{Redaction, SignedHead, download, export};
 
 const READ: Openness = Openness::Organization(Permission::AuditRead);
 
@@ -27,10 +30,8 @@ pub(crate) fn routes() -> Routes {
     const REDACT: &str = "/api/v1/organizations/{organization}/audit/events/{sequence}/redact";
     Routes::new()
         .add(
-            routes::get(EVENTS, "audit.list", READ, list)
-                .summary("Events of an organization, the newest first")
-                .paged()
-                .query("action", "beginning of the action, e.g. `member.`")
+            filters::described(routes::get(EVENTS, "audit.list", READ, list).paged())
+                .summary("Events of an organization, the newest first, with filters")
                 .gives::<Page<EventView>>(200),
         )
         .add(routes::get(ONE, "audit.show", READ, show).summary("One event").gives::<EventView>(200))
@@ -75,10 +76,22 @@ pub(crate) fn routes() -> Routes {
             .gives::<ConsistencyView>(200),
         )
         .add(
-            routes::get("/api/v1/organizations/{organization}/audit/export", "audit.export", READ, download)
+            routes::get("/api/v1/organizations/{organization}/audit/export", "audit.export", READ, ledger)
                 .summary("The whole ledger as a file that `bailiwick verify` checks offline")
                 .limit(Limit::Heavy)
                 .gives_nothing(200),
+        )
+        .add(
+            filters::described(routes::get(
+                "/api/v1/organizations/{organization}/audit/download",
+                "audit.download",
+                READ,
+                events_file,
+            ))
+            .query("format", "`jsonl`, `csv`, `ocsf` or `cef`; `jsonl` when not said")
+            .summary("Events that fit the filters as a file for other programs, the newest first")
+            .limit(Limit::Heavy)
+            .gives_nothing(200),
         )
 }
 
@@ -173,25 +186,6 @@ pub struct RedactBody {
     pub field: String,
 }
 
-#[derive(Debug, Clone, Default, Deserialize)]
-pub(super) struct ActionQuery {
-    #[serde(default)]
-    pub action: Option<String>,
-}
-
-impl ActionQuery {
-    pub fn prefix(&self) -> Result<String, Problem> {
-        let text = self.action.as_deref().unwrap_or_default().trim();
-        let good = text.len() <= 60 && text.bytes().all(|b| b.is_ascii_lowercase() || b == b'_' || b == b'.');
-        if good {
-            Ok(text.to_owned())
-        } else {
-            Err(Problem::invalid("`action` is the beginning of an action, such as `member.`")
-                .field("action", "use a-z, `_` and `.`"))
-        }
-    }
-}
-
 /// The sequence in a list's cursor.
 pub(super) fn before(query: &PageQuery) -> Result<Option<u64>, Problem> {
     let text = query.after()?;
@@ -204,15 +198,28 @@ pub(super) fn before(query: &PageQuery) -> Result<Option<u64>, Problem> {
     if sequence > ledger::tree::SIZE_MAX { Err(wrong()) } else { Ok(Some(sequence)) }
 }
 
+/// A stretch of the log that fits what is asked.
+pub(super) fn find(
+    tx: &mut ReadTx,
+    organization: OrganizationId,
+    asked: Asked,
+    (before, limit): (Option<u64>, u32),
+) -> Result<search::Found, DbError> {
+    match asked.resolve(tx)? {
+        Some(filter) => search::search(tx, organization, &filter, before, limit),
+        None => Ok(search::Found { events: Vec::new(), next: None }),
+    }
+}
+
 async fn list(
     State(app): State<App>,
     access: Access,
     Query(query): Query<PageQuery>,
-    Query(asked): Query<ActionQuery>,
+    Query(asked): Query<FilterQuery>,
 ) -> platform::web::Result {
-    let (organization, prefix) = (access.organization_id()?, asked.prefix()?);
-    let (before, limit) = (before(&query)?, query.limit()?);
-    let found = app.db().read(move |tx| super::search(tx, organization, &prefix, before, limit)).await?;
+    let (organization, asked) = (access.organization_id()?, asked.read()?);
+    let page = (before(&query)?, query.limit()?);
+    let found = app.db().read(move |tx| find(tx, organization, asked, page)).await?;
     let items = found.events.into_iter().map(EventView::from).collect();
     Ok(Json(Page { items, next_cursor: found.next.map(|next| cursor(&next.to_string())) }).into_response())
 }
@@ -305,7 +312,7 @@ async fn consistency(
     Ok(Json(view).into_response())
 }
 
-pub(super) async fn download(State(app): State<App>, access: Access) -> platform::web::Result {
+pub(super) async fn ledger(State(app): State<App>, access: Access) -> platform::web::Result {
     let organization = access.organization()?.clone();
     let (id, now, keyring) = (organization.id, access.ctx.now, app.keyring().clone());
     let signing = move |tx: &mut ReadTx| Ok((proofs::head(tx, id)?, signing::signers(tx, &keyring, now)?));
@@ -318,6 +325,42 @@ pub(super) async fn download(State(app): State<App>, access: Access) -> platform
         signers,
         at: access.ctx.now,
     }))
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct FormatQuery {
+    #[serde(default)]
+    pub format: String,
+}
+
+impl FormatQuery {
+    fn read(&self) -> Result<Format, Problem> {
+        if self.format.is_empty() {
+            return Ok(Format::Jsonl);
+        }
+        Format::parse(&self.format).ok_or_else(|| {
+            Problem::invalid("`format` is `jsonl`, `csv`, `ocsf` or `cef`").field("format", "no such format")
+        })
+    }
+}
+
+/// What lines of an organization's events carry of their origin.
+pub(crate) fn source(app: &App, organization: OrganizationId, slug: &str) -> Source {
+    let public = app.config().public_origin();
+    let host = public.split_once("://").map_or(public.as_str(), |(_, host)| host);
+    Source { organization: organization.to_string(), slug: slug.to_owned(), host: host.to_owned() }
+}
+
+pub(super) async fn events_file(
+    State(app): State<App>,
+    access: Access,
+    Query(wanted): Query<FormatQuery>,
+    Query(asked): Query<FilterQuery>,
+) -> platform::web::Result {
+    let (format, asked) = (wanted.read()?, asked.read()?);
+    let organization = access.organization()?;
+    let source = source(&app, organization.id, &organization.slug);
+    Ok(download::answer(app, organization.id, source, format, asked))
 }
 
 pub(super) async fn erase(app: &App, access: &Access, sequence: u64, field: String) -> Result<(), Problem> {

@@ -14,8 +14,11 @@ use platform::web::ui::{Choice, FieldErrors, Pager, Shell, Tone};
 use platform::web::{Access, Problem, browser};
 use serde::Deserialize;
 
-use super::api::{self, ActionQuery};
+use super::api;
+use super::filters::FilterQuery;
+use super::formats::Format;
 use super::{Line, SignedHead};
+use crate::organizations::pages::complaints;
 use crate::people::pages::pager;
 
 pub(crate) const LIST: &str = "/o/{organization}/audit-log";
@@ -28,8 +31,18 @@ pub(crate) fn routes() -> Routes {
     Routes::new()
         .add(routes::get(LIST, "audit.list_page", READ, list))
         .add(
-            routes::get("/o/{organization}/audit-log.jsonl", "audit.export_page", READ, api::download)
+            routes::get("/o/{organization}/audit-log.jsonl", "audit.export_page", READ, api::ledger)
                 .limit(Limit::Heavy),
+        )
+        .add(routes::get("/o/{organization}/audit-log/export", "audit.formats_page", READ, export_page))
+        .add(
+            routes::get(
+                "/o/{organization}/audit-log/download",
+                "audit.download_page",
+                READ,
+                api::events_file,
+            )
+            .limit(Limit::Heavy),
         )
         .add(routes::get(ONE, "audit.show_page", READ, show))
         .add(routes::get(REDACT, "audit.redact_page", MANAGE, redact_page))
@@ -41,9 +54,12 @@ pub(crate) fn routes() -> Routes {
 struct ListPage {
     shell: Shell,
     slug: String,
-    action: String,
+    asked: FilterQuery,
+    /// What is asked, as the query of a link.
+    query: String,
     lines: Vec<Line>,
     pager: Pager,
+    errors: FieldErrors,
     size: u64,
 }
 
@@ -51,28 +67,80 @@ async fn list(
     State(app): State<App>,
     access: Access,
     Query(query): Query<PageQuery>,
-    Query(asked): Query<ActionQuery>,
+    Query(asked): Query<FilterQuery>,
 ) -> platform::web::Result {
-    let (organization, prefix) = (access.organization_id()?, asked.prefix()?);
-    let (before, limit) = (api::before(&query)?, query.limit()?);
-    let action = prefix.clone();
-    let (found, next, size) = app
+    let organization = access.organization_id()?;
+    let read = match asked.read() {
+        Ok(read) => Ok(read),
+        // Typed into the form above the list: said there, beside what was typed.
+        Err(problem) if problem.status == StatusCode::UNPROCESSABLE_ENTITY => Err(complaints(&problem)),
+        Err(problem) => return Err(problem),
+    };
+    let page = (api::before(&query)?, query.limit()?);
+    let filter = read.clone().ok();
+    let (lines, next, size) = app
         .db()
         .read(move |tx| {
-            let found = super::search(tx, organization, &prefix, before, limit)?;
             let (size, _) = proofs::head(tx, organization)?;
+            let Some(filter) = filter else { return Ok((Vec::new(), None, size)) };
+            let found = api::find(tx, organization, filter, page)?;
             Ok::<_, Problem>((super::lines(tx, organization, found.events)?, found.next, size))
         })
         .await?;
     let slug = access.organization()?.slug.clone();
     let next = next.map(|next| cursor(&next.to_string()));
-    platform::web::html(&ListPage {
+    let errors = read.err().unwrap_or_default();
+    let status = if errors.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    let query = asked.query();
+    let mut here = format!("/o/{slug}/audit-log");
+    if !query.is_empty() {
+        here.push('?');
+        here.push_str(&query);
+    }
+    let page = ListPage {
         shell: navigation::shell(&app, &access, NavConsole::Organization, "Audit log", LIST),
-        pager: pager(found.len(), next.as_deref(), &format!("/o/{slug}/audit-log?action={action}")),
-        lines: found,
-        action,
+        pager: pager(lines.len(), next.as_deref(), &here),
+        lines,
+        query,
+        asked,
+        errors,
         size,
         slug,
+    };
+    platform::web::html_with(status, &page)
+}
+
+#[derive(Template)]
+#[template(path = "audit_log/export.html")]
+struct ExportPage {
+    shell: Shell,
+    slug: String,
+    asked: FilterQuery,
+    query: String,
+    formats: Vec<Choice>,
+}
+
+async fn export_page(
+    State(app): State<App>,
+    access: Access,
+    Query(asked): Query<FilterQuery>,
+) -> platform::web::Result {
+    asked.read()?;
+    let hint = |format| match format {
+        Format::Jsonl => "One event in a line, as the API shows it",
+        Format::Csv => "For spreadsheets; no cell runs as a formula",
+        Format::Ocsf => "Open Cybersecurity Schema Framework: API Activity, Account Change, Authentication",
+        Format::Cef => "Common Event Format",
+    };
+    let formats = Format::ALL.into_iter().map(|format| {
+        Choice::new(format.as_str(), format.label(), Format::Jsonl.as_str()).hint(hint(format))
+    });
+    platform::web::html(&ExportPage {
+        shell: navigation::shell(&app, &access, NavConsole::Organization, "Export", LIST),
+        slug: access.organization()?.slug.clone(),
+        formats: formats.collect(),
+        query: asked.query(),
+        asked,
     })
 }
 

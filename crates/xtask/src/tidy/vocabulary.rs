@@ -36,7 +36,14 @@ const EXTRA: &[(&str, &str)] = &[
         "crates/users/src/accounts/email.rs",
         "the canonical e-mail address, a pure type that every feature reads",
     ),
-    ("crates/users/src/audit_log/export.rs", "the ledger as a file, streamed, shares nothing with the page"),
+    (
+        "crates/users/src/audit_log/",
+        "the ledger as a file, events as lines of other formats (pure), and what somebody types to find them",
+    ),
+    (
+        "crates/users/src/audit_streams/",
+        "signatures and syslog frames are pure; sending a batch and keeping how far it came are read apart from settings",
+    ),
     ("crates/users/src/claims/addresses.rs", "reads pasted lists and CSV, pure, so that it can be fuzzed"),
     ("crates/users/src/domains/", "proof over the network beside the rules that judge its result"),
     (
