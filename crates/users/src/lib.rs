@@ -28,6 +28,7 @@ pub mod enrolment;
 pub mod factors;
 pub mod facts;
 pub mod groups;
+pub mod insights;
 pub mod invitations;
 #[cfg(test)]
 mod kit;
@@ -68,6 +69,7 @@ pub static AREA: Area = Area {
         directories::jobs::SCHEDULE,
         provisioning::jobs::SCHEDULE,
         awareness::jobs::SCHEDULE,
+        insights::jobs::SCHEDULE,
         single_sign_on::jobs::SCHEDULE,
     ],
     evidence: &[
@@ -76,6 +78,7 @@ pub static AREA: Area = Area {
         access_requests::evidence::APPROVED,
         access_reviews::evidence::REVIEWED,
         awareness::evidence::ACKNOWLEDGED,
+        insights::evidence::FRESH,
         policies::evidence::DECIDED,
         policies::evidence::PASSWORD_POLICY,
     ],
@@ -110,6 +113,7 @@ const JOBS: &[JobKind] = &[
     access_reviews::jobs::KINDS[3],
     awareness::jobs::KINDS[0],
     awareness::jobs::KINDS[1],
+    insights::jobs::JOB,
     single_sign_on::jobs::JOB,
 ];
 
@@ -163,6 +167,8 @@ fn routes() -> Routes {
         .merge(access_reviews::pages::routes())
         .merge(awareness::api::routes())
         .merge(awareness::pages::routes())
+        .merge(insights::api::routes())
+        .merge(insights::pages::routes())
         .merge(approved_domains::api::routes())
         .merge(approved_domains::pages::routes())
         .merge(api_tokens::api::routes())
@@ -245,6 +251,22 @@ const NAVIGATION: &[NavEntry] = &[
         href: people::pages::LIST,
         permission: Some(Permission::PeopleRead),
         rank: 110,
+    },
+    NavEntry {
+        console: NavConsole::Provider,
+        group: "Users",
+        label: "Growth",
+        href: insights::pages::PROVIDER,
+        permission: Some(Permission::ProviderRead),
+        rank: 130,
+    },
+    NavEntry {
+        console: NavConsole::Organization,
+        group: "Users",
+        label: "Insights",
+        href: insights::pages::PATH,
+        permission: Some(Permission::PeopleRead),
+        rank: 100,
     },
     NavEntry {
         console: NavConsole::Organization,

@@ -37,6 +37,7 @@ const EXTRA: &[(&str, &str)] = &[
         "the canonical e-mail address, a pure type that every feature reads",
     ),
     ("crates/users/src/audit_log/export.rs", "the ledger as a file, streamed, shares nothing with the page"),
+    ("crates/users/src/insights/export.rs", "the figures as a file, the same for the API and both pages"),
     ("crates/users/src/claims/addresses.rs", "reads pasted lists and CSV, pure, so that it can be fuzzed"),
     ("crates/users/src/domains/", "proof over the network beside the rules that judge its result"),
     (
