@@ -183,6 +183,7 @@ impl Finding {
 pub type Evaluate = fn(&mut ReadTx, OrganizationId, Timestamp) -> Result<Finding, DbError>;
 
 /// Registered by the area that owns the control; exactly one for each cell whose control is built.
+#[derive(Clone, Copy)]
 pub struct EvidenceSource {
     /// The row's id, e.g. `USR-C1`.
     pub row: &'static str,

@@ -7,14 +7,17 @@
 
 use std::time::Duration;
 
-use platform::App;
 use platform::app::{AppBuilder, AppParts};
 use platform::config::Config;
 use platform::ctx::{Actor, Random};
 use platform::db::DbError;
+use platform::evidence::EvidenceSource;
+use platform::jobs::{self, NewJob};
 use platform::mail::Mailer;
 use platform::principals;
-use platform::time::{Clock, DAY};
+use platform::time::{Clock, DAY, HOUR};
+use platform::{App, Area};
+use responsibility::rows;
 
 mod controls;
 mod people;
@@ -23,6 +26,8 @@ mod story;
 
 /// The history is the same for every installation filled on the same day.
 const SEED: u64 = 41_06_47;
+/// How far the story's clock goes at once.
+const STEP: Duration = Duration::from_secs(12 * HOUR.as_secs());
 const YEAR: Duration = Duration::from_secs(365 * DAY.as_secs());
 
 #[derive(Debug, thiserror::Error)]
@@ -55,12 +60,37 @@ pub async fn fill(app: &App) -> Result<(), DemoError> {
         clock: clock.clone(),
         random: Random::seeded(SEED),
         keyring: app.keyring().clone(),
-        areas: app.areas().to_vec(),
+        areas: app.areas().iter().map(|area| without_short_lived(area)).collect(),
         authenticate: app.authenticate().clone(),
         config: config.clone(),
     };
     let past = AppBuilder::new(parts).service(Mailer::new(&config)?).service(script.service()).build();
-    story::tell(&past, &script, end).await
+    story::tell(&past, &script, end).await?;
+    // What the year left out is looked at now, by the program itself.
+    let ctx = app.ctx(Actor::System("demo"));
+    app.db()
+        .housekeeping(move |tx| {
+            let kind = responsibility::engine::jobs::EVALUATE_ALL;
+            let job = NewJob { kind, organization: None, unique_key: None, run_at: ctx.now };
+            jobs::enqueue(&ctx, tx, &job, &())
+        })
+        .await?;
+    Ok(story::settle(app).await?)
+}
+
+/// An area without the evidence that lives shorter than a step of the story. Such cells would lapse from each step to the
+/// next, as they never do for a program that runs all year; so their history begins when the story ends.
+fn without_short_lived(area: &'static Area) -> &'static Area {
+    let lives = |source: &&EvidenceSource| {
+        let half = rows::find(source.row).and_then(|row| row.half(source.side));
+        half.is_none_or(|half| half.time_to_live > STEP)
+    };
+    let kept: Vec<EvidenceSource> = area.evidence.iter().filter(lives).copied().collect();
+    if kept.len() == area.evidence.len() {
+        return area;
+    }
+    // Once per program that fills a demo.
+    Box::leak(Box::new(Area { evidence: Box::leak(kept.into_boxed_slice()), ..*area }))
 }
 
 /// A fresh link for each visitor; each works once.

@@ -112,6 +112,15 @@ pub fn is_open_for(
     Ok(tx.first(&sql::OPEN_FOR, params![organization, account, now])?.is_some())
 }
 
+/// Everybody for whom the rules are lifted in this organization now.
+pub(crate) fn lifted(
+    tx: &mut ReadTx,
+    organization: OrganizationId,
+    now: Timestamp,
+) -> Result<Vec<AccountId>, DbError> {
+    tx.list(&sql::LIFTED, params![organization, now], |row| row.get(0))
+}
+
 /// Whether an open break-glass lets this account in without its second step: only where the organization manages the
 /// account, or is the only one of its person. Owners of one organization do not weaken the sign-in to another.
 pub fn lifts_second_step(tx: &mut ReadTx, account: AccountId, now: Timestamp) -> Result<bool, DbError> {

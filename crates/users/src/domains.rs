@@ -10,6 +10,7 @@
 //!
 //! [`proof`] judges what was seen, [`checks`] turns judgements into states, [`prover`] looks.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use platform::Ctx;
@@ -321,6 +322,39 @@ pub fn add(
         Some(domain) => Ok(Commit::changed(Adding::Done(domain), recorded)),
         None => Err(DbError::Check("the domain just added".to_owned())),
     }
+}
+
+/// A mail domain of people here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Used {
+    pub domain: String,
+    pub people: u64,
+    /// Anybody gets an address there, so that nobody can prove it.
+    pub public_mail: bool,
+    /// `None`: the organization has not tried to prove it.
+    pub state: Option<State>,
+    pub id: Option<DomainId>,
+}
+
+/// The mail domains of people here, the most used first, with how far the proof of each is.
+pub fn used(tx: &mut ReadTx, organization: OrganizationId, limit: u32) -> Result<Vec<Used>, DbError> {
+    let tried: BTreeMap<String, (State, DomainId)> = tx
+        .list(&sql::TRIED, params![organization], |row| {
+            Ok((row.get(0)?, (row.parse(1, State::parse)?, row.get(2)?)))
+        })?
+        .into_iter()
+        .collect();
+    tx.list(&sql::USED, params![organization, 1_u32, limit], |row| {
+        let domain: String = row.get(0)?;
+        let known = tried.get(&domain).copied();
+        Ok(Used {
+            people: row.get(1)?,
+            public_mail: name::is_public_mail(&domain),
+            state: known.map(|(state, _)| state),
+            id: known.map(|(_, id)| id),
+            domain,
+        })
+    })
 }
 
 /// How a change of a domain went.

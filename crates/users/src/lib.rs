@@ -29,6 +29,7 @@ pub mod enrolment;
 pub mod factors;
 pub mod facts;
 pub mod groups;
+pub mod insights;
 pub mod invitations;
 #[cfg(test)]
 mod kit;
@@ -70,6 +71,7 @@ pub static AREA: Area = Area {
         provisioning::jobs::SCHEDULE,
         awareness::jobs::SCHEDULE,
         audit_streams::jobs::SCHEDULE,
+        insights::jobs::SCHEDULE,
         single_sign_on::jobs::SCHEDULE,
     ],
     evidence: &[
@@ -79,6 +81,7 @@ pub static AREA: Area = Area {
         access_reviews::evidence::REVIEWED,
         audit_streams::evidence::STREAMED,
         awareness::evidence::ACKNOWLEDGED,
+        insights::evidence::FRESH,
         policies::evidence::DECIDED,
         policies::evidence::PASSWORD_POLICY,
     ],
@@ -114,6 +117,7 @@ const JOBS: &[JobKind] = &[
     awareness::jobs::KINDS[0],
     awareness::jobs::KINDS[1],
     audit_streams::jobs::JOB,
+    insights::jobs::JOB,
     single_sign_on::jobs::JOB,
 ];
 
@@ -167,6 +171,8 @@ fn routes() -> Routes {
         .merge(access_reviews::pages::routes())
         .merge(awareness::api::routes())
         .merge(awareness::pages::routes())
+        .merge(insights::api::routes())
+        .merge(insights::pages::routes())
         .merge(approved_domains::api::routes())
         .merge(approved_domains::pages::routes())
         .merge(api_tokens::api::routes())
@@ -251,6 +257,22 @@ const NAVIGATION: &[NavEntry] = &[
         href: people::pages::LIST,
         permission: Some(Permission::PeopleRead),
         rank: 110,
+    },
+    NavEntry {
+        console: NavConsole::Provider,
+        group: "Users",
+        label: "Growth",
+        href: insights::pages::PROVIDER,
+        permission: Some(Permission::ProviderRead),
+        rank: 130,
+    },
+    NavEntry {
+        console: NavConsole::Organization,
+        group: "Users",
+        label: "Insights",
+        href: insights::pages::PATH,
+        permission: Some(Permission::PeopleRead),
+        rank: 100,
     },
     NavEntry {
         console: NavConsole::Organization,

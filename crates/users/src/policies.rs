@@ -54,6 +54,7 @@ pub use admit::{
     sign_in_network,
 };
 pub use decide::{Content, Decided, Target, decide, decide_policy};
+pub(crate) use dry_run::places;
 use resolve::{InForce, Landscape, Placement, Staged};
 pub use rules::{MIN_LENGTH_RECOMMENDED, Rules, Social};
 

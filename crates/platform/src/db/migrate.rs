@@ -63,6 +63,7 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(22, "0022_saml_answers"),
     migration!(23, "0023_audit_search", postgres),
     migration!(24, "0024_audit_streams"),
+    migration!(25, "0025_insights"),
 ];
 
 impl Migration {

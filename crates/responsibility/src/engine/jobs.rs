@@ -25,8 +25,10 @@ const PAGE: u32 = 50;
 /// Pages of the full run in one job, well within its lease.
 const PAGES: usize = 40;
 
-pub(crate) const JOB: JobKind = JobKind { name: "matrix.evaluate_all", attempts_max: 5, run: evaluate_all };
-pub(crate) const SCHEDULE: Schedule = Schedule { kind: "matrix.evaluate_all", every: DAY };
+/// The job that looks at every cell.
+pub const EVALUATE_ALL: &str = "matrix.evaluate_all";
+pub(crate) const JOB: JobKind = JobKind { name: EVALUATE_ALL, attempts_max: 5, run: evaluate_all };
+pub(crate) const SCHEDULE: Schedule = Schedule { kind: EVALUATE_ALL, every: DAY };
 
 /// One step: a batch of the feed, then a batch of due cells; gives how much there was. Takes no write lock when there
 /// is nothing to do.

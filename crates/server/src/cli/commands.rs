@@ -11,6 +11,7 @@ mod audit_streams;
 mod awareness;
 mod directories;
 mod idp;
+mod insights;
 mod operator;
 mod people;
 mod policies;
@@ -31,6 +32,8 @@ pub enum Act {
     Review(reviews::Review),
     /// Awareness: the notice on passwords, and who has yet to read it
     Awareness(awareness::Awareness),
+    /// Insights: how people use the platform, history, growth, export
+    Insights(insights::Insights),
     /// Domains: add, list, check, remove
     Domain(Domain),
     /// Sign-in policies: list, change, try, roll out, explain, undo
@@ -74,6 +77,7 @@ impl Act {
             Self::Access(command) => command.run(),
             Self::Review(command) => command.run(),
             Self::Awareness(command) => command.run(),
+            Self::Insights(command) => command.run(),
             Self::Domain(command) => command.run(),
             Self::Policy(command) => command.run(),
             Self::BreakGlass(command) => command.run(),

@@ -8,8 +8,10 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, header};
 use platform::access::Permission;
-use platform::db::{Commit, DbError};
+use platform::ctx::Ctx;
+use platform::db::{Commit, DbError, Tx};
 use platform::events::Event;
+use platform::ids::AccountId;
 use platform::principals::{self, Account};
 use platform::time::DAY;
 use serde_json::{Value, json};
@@ -23,6 +25,8 @@ use users::policies::rollout::{Planned, Stage};
 use users::policies::{self, AppliesTo, Content, Decided, Rules, Target};
 use users::products::{self, NewRule, Settings};
 use users::{api_tokens, audit_streams, directories, totp};
+use users::second_step::{self, Given};
+use users::tokens::LinkToken;
 
 use super::DemoError;
 use super::people::person;
@@ -39,7 +43,7 @@ impl Teller<'_> {
         let (at, app, who) = (ctx.clone(), self.app.clone(), account.clone());
         let confirmed = self.app.db().write(&ctx, move |tx| {
             if !totp::begin(&at, tx, app.keyring(), who.id, None)? {
-                return Ok(Commit::unchanged(false));
+                return Ok(Commit::unchanged(None));
             }
             let provider =
                 principals::provider(tx)?.ok_or_else(|| DbError::Check("no provider".to_owned()))?;
@@ -49,9 +53,28 @@ impl Teller<'_> {
             let secret = shown.and_then(|shown| base32(&shown.secret)).unwrap_or_default();
             let typed = totp::code(&secret, at.now.micros().div_euclid(30_000_000));
             let done = factors::confirm_totp(&app, &at, tx, &who, None, &typed)?;
-            Ok::<_, DbError>(Commit::changed(done.value().is_some(), begun))
+            let kept = done.value().is_some().then_some(secret);
+            Ok::<_, DbError>(Commit::changed(kept, begun))
         });
-        if confirmed.await?.value { Ok(()) } else { Err(broken(format!("{} has no factor", account.email))) }
+        let kept = confirmed.await?.value;
+        let secret = kept.ok_or_else(|| broken(format!("{} has no factor", account.email)))?;
+        self.apps().insert(account.id, secret);
+        Ok(())
+    }
+
+    /// Types the code that the person's app shows; somebody without the app stops there.
+    pub(super) async fn second_step(
+        &self,
+        ctx: &Ctx,
+        account: AccountId,
+        waiting: LinkToken,
+    ) -> Result<(), DbError> {
+        let Some(secret) = self.apps().get(&account).cloned() else { return Ok(()) };
+        let typed = Given::Totp(totp::code(&secret, ctx.now.micros().div_euclid(30_000_000)));
+        let (at, app) = (ctx.clone(), self.app.clone());
+        let finish = move |tx: &mut Tx| second_step::finish(&app, &at, tx, &waiting, &typed);
+        self.app.db().write(ctx, finish).await?;
+        Ok(())
     }
 
     /// Policies of their own for the people who handle money and for those from outside.

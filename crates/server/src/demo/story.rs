@@ -1,6 +1,8 @@
 //! The year: what happened on which day. Each step is a rule that a handler calls, too.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use compliance::breach_contacts::{self, ContactRole, Details, Secret};
 use compliance::breach_regimes::{self, Regime};
@@ -22,28 +24,43 @@ use users::names::Name;
 use users::organizations::{self, Founding};
 use users::people::Authority;
 use users::policies::{self, Decided, Rules};
+use users::second_step::Entered;
 use users::set_up::{self, NewProvider};
 use users::{groups, login};
 
-use super::DemoError;
 use super::people::{DEVICES, Person, person};
 use super::prover::Script;
+use super::{DemoError, STEP};
 
 mod access;
+mod growth;
 
 /// The story so far, and who acts in it.
 pub(super) struct Teller<'a> {
     pub(super) app: &'a App,
     script: &'a Script,
     start: Timestamp,
+    /// The secrets in people's authenticator apps.
+    apps: Mutex<BTreeMap<AccountId, Vec<u8>>>,
 }
 
 pub(super) fn broken(what: impl ToString) -> DemoError {
     DemoError::Story(what.to_string())
 }
 
+/// Runs what is due now: jobs, then the matrix.
+pub(super) async fn settle(app: &App) -> Result<(), DbError> {
+    loop {
+        let worked = jobs::run_due(app).await?;
+        let evaluated = responsibility::consumer_step(app.clone()).await?;
+        if worked == 0 && evaluated == 0 {
+            return Ok(());
+        }
+    }
+}
+
 pub async fn tell(app: &App, script: &Script, end: Timestamp) -> Result<(), DemoError> {
-    let teller = Teller { app, script, start: app.clock().now() };
+    let teller = Teller { app, script, start: app.clock().now(), apps: Mutex::default() };
     teller.provider().await?;
     teller.until(4).await?;
     let harbor = teller.harbor().await?;
@@ -65,6 +82,10 @@ pub(super) struct Company {
 }
 
 impl Teller<'_> {
+    pub(super) fn apps(&self) -> MutexGuard<'_, BTreeMap<AccountId, Vec<u8>>> {
+        self.apps.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(super) fn ctx(&self) -> Ctx {
         self.app.ctx(Actor::Operator)
     }
@@ -75,15 +96,8 @@ impl Teller<'_> {
         self.app.ctx(Actor::Account(account)).from_origin(origin)
     }
 
-    /// Runs what is due now: jobs, then the matrix.
     async fn settle(&self) -> Result<(), DbError> {
-        loop {
-            let worked = jobs::run_due(self.app).await?;
-            let evaluated = responsibility::consumer_step(self.app.clone()).await?;
-            if worked == 0 && evaluated == 0 {
-                return Ok(());
-            }
-        }
+        settle(self.app).await
     }
 
     /// Lets time pass until `day` of the story.
@@ -98,7 +112,7 @@ impl Teller<'_> {
             if left.is_zero() {
                 return Ok(());
             }
-            self.app.clock().advance(left.min(HOUR * 12));
+            self.app.clock().advance(left.min(STEP));
         }
     }
 
@@ -310,11 +324,14 @@ impl Teller<'_> {
     /// Signs somebody in from one of their devices.
     async fn sign_in(&self, account: &Account, device: usize) -> Result<(), DbError> {
         let ctx = self.ctx_of(account.id, device);
-        let (at, account) = (ctx.clone(), account.clone());
+        let (at, id, account) = (ctx.clone(), account.id, account.clone());
         let link = self.app.db().write(&ctx, move |tx| login::create_link(&at, tx, &account)).await?;
         let (at, token) = (ctx.clone(), link.value);
-        self.app.db().write(&ctx, move |tx| login::use_link(&at, tx, &token)).await?;
-        Ok(())
+        let entered = self.app.db().write(&ctx, move |tx| login::use_link(&at, tx, &token)).await?.value;
+        match entered {
+            Some(Entered::Pending(waiting)) => self.second_step(&ctx, id, waiting).await,
+            _ => Ok(()),
+        }
     }
 
     /// Verified, claimed, decided: an organization that does its part.
@@ -392,6 +409,7 @@ impl Teller<'_> {
                 }
                 self.sign_in(&company.owner, month % 2).await?;
             }
+            self.newcomers(month).await?;
             match month {
                 3 => self.script.withdraw(freight_name),
                 6 => {
@@ -401,7 +419,7 @@ impl Teller<'_> {
                 }
                 _ => {}
             }
-            self.until_time(self.app.clock().now().plus(DAY * 10)).await?;
+            self.working_days(companies, 10).await?;
             if month == 3 {
                 // The owner saw the notice and put the record back.
                 let id = harbor.id;
@@ -410,26 +428,26 @@ impl Teller<'_> {
                 self.script.publish(freight_name, &domain.record_value());
                 self.check(harbor, freight).await?;
             }
-            self.until_time(self.app.clock().now().plus(DAY * 20)).await?;
+            self.working_days(companies, 20).await?;
             month += 1;
         }
-        self.until_time(end.minus(DAY * 25)).await?;
+        self.working_until(companies, end.minus(DAY * 25)).await?;
         let review = self.start_review(harbor, "Yearly review").await?;
-        self.until_time(end.minus(DAY * 22)).await?;
+        self.working_until(companies, end.minus(DAY * 22)).await?;
         self.finish_review(harbor, review).await?;
-        self.until_time(end.minus(DAY * 16)).await?;
+        self.working_until(companies, end.minus(DAY * 16)).await?;
         self.invite(kestrel, "rita.moss@printworks.example").await?;
-        self.until_time(end.minus(DAY * 5)).await?;
+        self.working_until(companies, end.minus(DAY * 5)).await?;
         self.start_review(kestrel, "First review").await?;
         let granted = self.ask(harbor, 7, ("role:auditor", "The yearly audit of the warehouse", 30)).await?;
-        self.until_time(end.minus(DAY * 4)).await?;
+        self.working_until(companies, end.minus(DAY * 4)).await?;
         self.approve(harbor, granted).await?;
-        self.until_time(end.minus(DAY * 3)).await?;
+        self.working_until(companies, end.minus(DAY * 3)).await?;
         self.invite(harbor, "new.colleague@harbor.example").await?;
-        self.until_time(end.minus(DAY)).await?;
+        self.working_until(companies, end.minus(DAY)).await?;
         self.roll_out_mfa(harbor, Rules { password_reuse_history: 5, ..Rules::RECOMMENDED }).await?;
         self.ask(harbor, 11, ("group", "I stand in for Anna in the night shift", 14)).await?;
         self.ask(harbor, 13, ("role:admin", "Moving the warehouse to the new directory", 7)).await?;
-        Ok(self.until_time(end).await?)
+        self.working_until(companies, end).await
     }
 }

@@ -43,6 +43,8 @@ const LARGE: &[&str] = &[
     "group_members",
     "groups",
     "idempotency_keys",
+    "insight_days",
+    "insight_products",
     "invitation_groups",
     "invitations",
     "jobs",
@@ -91,6 +93,7 @@ const SMALL: &[&str] = &[
     "acme_challenges",
     "drill_results",
     "feed_cursors",
+    "insight_totals",
     "installation",
     "ledger_keys",
     "matrix_counts",
@@ -127,6 +130,10 @@ const SCANS: &[(&str, &str)] = &[
     (
         "users::single_sign_on::sql::CENSUS: connections",
         "which key sealed each secret; for the operator's page and a rotation",
+    ),
+    (
+        "users::insights::sql::FRESH: organizations",
+        "looks at the newest figures of each, a few times an hour",
     ),
     ("users::domains::sql::COUNT_BY_STATE: domains", "counts all of them, from an index alone"),
     ("users::domains::sql::TROUBLED: domains", "held domains, one for each organization or so"),

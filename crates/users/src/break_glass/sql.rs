@@ -6,6 +6,12 @@ platform::statements! {
          join memberships m on m.organization_id = b.organization_id and m.account_id = $2
          where b.organization_id = $1 and b.state = 'open' and b.expires_at > $3
            and (b.asked_by = $2 or b.joined_by = $2) and m.role = 'owner' and m.state = 'active'";
+    /// For whom the rules are lifted.
+    pub(super) LIFTED: Tenant =
+        "select m.account_id from break_glass_openings b
+         join memberships m on m.organization_id = b.organization_id and m.role = 'owner' and m.state = 'active'
+           and (m.account_id = b.asked_by or m.account_id = b.joined_by)
+         where b.organization_id = $1 and b.state = 'open' and b.expires_at > $2";
     pub(super) LIFTS_SECOND_STEP: Platform =
         "select 1 from accounts a
          join memberships m on m.account_id = a.id and m.role = 'owner' and m.state = 'active'

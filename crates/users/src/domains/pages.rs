@@ -162,8 +162,12 @@ fn show_new(app: &App, access: &Access, typed: String, errors: FieldErrors) -> p
     )
 }
 
-async fn new_page(AppState(app): AppState<App>, access: Access) -> platform::web::Result {
-    show_new(&app, &access, String::new(), FieldErrors::default())
+async fn new_page(
+    AppState(app): AppState<App>,
+    access: Access,
+    Query(asked): Query<NewForm>,
+) -> platform::web::Result {
+    show_new(&app, &access, asked.name, FieldErrors::default())
 }
 
 async fn create(

@@ -135,6 +135,10 @@ platform::statements! {
         "select a.email_domain, count(*) from memberships m join accounts a on a.id = m.account_id
          where m.organization_id = $1 and m.state = 'active' and a.state <> 'deleted'
          group by a.email_domain having count(*) >= $2 order by 2 desc, 1 limit $3";
+    /// Domains that the organization holds or tries to prove.
+    pub(super) TRIED: Tenant =
+        "select name, state, id from domains
+         where organization_id = $1 and state in ('pending', 'verified', 'at_risk', 'suspended') order by name";
     pub(super) HELD: Tenant =
         "select name, state from domains
          where organization_id = $1 and state in ('verified', 'at_risk', 'suspended') order by name";

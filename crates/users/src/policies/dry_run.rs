@@ -270,6 +270,19 @@ fn members(
     Ok(page)
 }
 
+/// The next active members' places, with the directories they come from, and where the page ended; `None` at the end.
+pub(crate) fn places(
+    tx: &mut ReadTx,
+    organization: OrganizationId,
+    after: &str,
+) -> Result<Option<(String, Vec<Placement>)>, DbError> {
+    let page = members(tx, organization, after, BATCH)?;
+    let Some(until) = page.last().map(|member| member.email.clone()) else { return Ok(None) };
+    let mut from = crate::single_sign_on::directories_of_members(tx, organization, after, &until)?;
+    let place = |member: Member| Placement { directory: from.remove(&member.place.account), ..member.place };
+    Ok(Some((until, page.into_iter().map(place).collect())))
+}
+
 #[derive(Default)]
 struct Known {
     networks: BTreeSet<String>,

@@ -52,6 +52,28 @@ pub fn enforced(tx: &mut ReadTx, account: AccountId, now: Timestamp) -> Result<V
         .collect())
 }
 
+/// How many people of an organization it lets in through an identity provider alone: as [`enforced`] says of each.
+pub fn count(tx: &mut ReadTx, organization: OrganizationId, now: Timestamp) -> Result<u64, DbError> {
+    let all = policies::landscape(tx, organization)?;
+    let insists = all.policies.iter().any(|policy| {
+        policy.rules.single_sign_on
+            || policy.staged.as_ref().is_some_and(|staged| staged.rules.single_sign_on)
+    });
+    if !insists {
+        return Ok(0);
+    }
+    let lifted = crate::break_glass::lifted(tx, organization, now)?;
+    let (mut bound, mut after) = (0, String::new());
+    while let Some((until, places)) = policies::places(tx, organization, &after)? {
+        let binds = places.iter().filter(|place| {
+            !place.outside && all.rules_for(place).single_sign_on && !lifted.contains(&place.account)
+        });
+        bound += u64::try_from(binds.count()).unwrap_or(u64::MAX);
+        after = until;
+    }
+    Ok(bound)
+}
+
 /// Whether a sign-in that came this way (`None`: here, without a provider) is barred for this person.
 pub fn bars(
     tx: &mut ReadTx,

@@ -147,7 +147,7 @@ fn fetch(target: &Target, path: &str, to: &std::path::Path) -> Result<(), CliErr
 }
 
 /// Writes beside the file first, so that a full disk leaves no half of one.
-fn write_whole(path: &std::path::Path, bytes: &[u8]) -> Result<(), CliError> {
+pub(super) fn write_whole(path: &std::path::Path, bytes: &[u8]) -> Result<(), CliError> {
     let failed =
         |error: std::io::Error| CliError::Failed(format!("cannot write `{}`: {error}", path.display()));
     let beside = path.with_extension("part");
