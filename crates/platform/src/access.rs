@@ -72,6 +72,10 @@ permissions! {
     ContactsRead = "contacts.read",
     ContactsManage = "contacts.manage",
     AuditRead = "audit.read",
+    /// All tickets of the organization; who opened one sees it without.
+    SupportRead = "support.read",
+    /// Open tickets, write on all of them, say who else may open some.
+    SupportManage = "support.manage",
     TokensRead = "tokens.read",
     TokensManage = "tokens.manage",
     OrganizationRead = "organization.read",
@@ -124,6 +128,8 @@ mod tests {
              contacts.read           +++-\n\
              contacts.manage         ++--\n\
              audit.read              +++-\n\
+             support.read            +++-\n\
+             support.manage          ++--\n\
              tokens.read             +++-\n\
              tokens.manage           ++--\n\
              organization.read       +++-\n\

@@ -61,6 +61,8 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(20, "0020_access_reviews"),
     migration!(21, "0021_awareness"),
     migration!(22, "0022_saml_answers"),
+    migration!(28, "0028_support"),
+    migration!(29, "0029_set_up_guides"),
 ];
 
 impl Migration {
