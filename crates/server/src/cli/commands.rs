@@ -15,6 +15,7 @@ mod people;
 mod policies;
 mod product;
 mod reviews;
+mod support;
 
 #[derive(Subcommand)]
 pub enum Act {
@@ -30,6 +31,12 @@ pub enum Act {
     Review(reviews::Review),
     /// Awareness: the notice on passwords, and who has yet to read it
     Awareness(awareness::Awareness),
+    /// Tickets of an organization: list, open, reply, close
+    Ticket(support::Ticket),
+    /// The provider's support desk: queue, answers, notes, targets
+    Desk(support::Desk),
+    /// Guided set-up: steps, skips, how far everybody is
+    SetUp(support::SetUp),
     /// Domains: add, list, check, remove
     Domain(Domain),
     /// Sign-in policies: list, change, try, roll out, explain, undo
@@ -73,6 +80,9 @@ impl Act {
             Self::Access(command) => command.run(),
             Self::Review(command) => command.run(),
             Self::Awareness(command) => command.run(),
+            Self::Ticket(command) => command.run(),
+            Self::Desk(command) => command.run(),
+            Self::SetUp(command) => command.run(),
             Self::Domain(command) => command.run(),
             Self::Policy(command) => command.run(),
             Self::BreakGlass(command) => command.run(),

@@ -30,6 +30,7 @@ use super::people::{DEVICES, Person, person};
 use super::prover::Script;
 
 mod access;
+mod support;
 
 /// The story so far, and who acts in it.
 pub(super) struct Teller<'a> {
@@ -79,7 +80,8 @@ impl Teller<'_> {
     async fn settle(&self) -> Result<(), DbError> {
         loop {
             let worked = jobs::run_due(self.app).await?;
-            let evaluated = responsibility::consumer_step(self.app.clone()).await?;
+            let evaluated = responsibility::consumer_step(self.app.clone()).await?
+                + users::set_up_guide::consumer_step(self.app.clone()).await?;
             if worked == 0 && evaluated == 0 {
                 return Ok(());
             }
@@ -416,19 +418,23 @@ impl Teller<'_> {
         let review = self.start_review(harbor, "Yearly review").await?;
         self.until_time(end.minus(DAY * 22)).await?;
         self.finish_review(harbor, review).await?;
+        self.settled_ticket(harbor).await?;
         self.until_time(end.minus(DAY * 16)).await?;
         self.invite(kestrel, "rita.moss@printworks.example").await?;
         self.until_time(end.minus(DAY * 5)).await?;
         self.start_review(kestrel, "First review").await?;
+        self.resolved_ticket(kestrel).await?;
         let granted = self.ask(harbor, 7, ("role:auditor", "The yearly audit of the warehouse", 30)).await?;
         self.until_time(end.minus(DAY * 4)).await?;
         self.approve(harbor, granted).await?;
         self.until_time(end.minus(DAY * 3)).await?;
         self.invite(harbor, "new.colleague@harbor.example").await?;
+        self.waiting_ticket(harbor).await?;
         self.until_time(end.minus(DAY)).await?;
         self.roll_out_mfa(harbor, Rules { password_reuse_history: 5, ..Rules::RECOMMENDED }).await?;
         self.ask(harbor, 11, ("group", "I stand in for Anna in the night shift", 14)).await?;
         self.ask(harbor, 13, ("role:admin", "Moving the warehouse to the new directory", 7)).await?;
+        self.open_tickets(harbor, companies).await?;
         Ok(self.until_time(end).await?)
     }
 }

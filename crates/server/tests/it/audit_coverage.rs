@@ -10,6 +10,7 @@ mod organization;
 mod personal;
 mod products;
 mod reviews;
+mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -36,6 +36,7 @@ pub(super) async fn tell(story: &mut Story<'_>, dns: &Script) {
     super::access::tell(story, &mut owner).await;
     super::reviews::tell(story, &mut owner).await;
     super::awareness::tell(story, &mut owner).await;
+    super::support::tell(story, &mut owner, &mut staff).await;
     tokens(story, &mut owner).await;
     policies(story, &mut owner).await;
     domains(story, &mut owner, dns).await;
