@@ -21,7 +21,7 @@ const CHECKS = 'positive_data_acceptance.expected-statuses = ["2xx", "3xx", "400
 
 const OWN = [
   "responsibilities.read,responsibilities.manage,people.read,people.manage,domains.read,domains.manage",
-  "policies.read,policies.manage,contacts.read,contacts.manage,audit.read,audit.manage,tokens.read,tokens.manage",
+  "policies.read,policies.manage,contacts.read,contacts.manage,audit.read,audit.manage,support.read,support.manage,tokens.read,tokens.manage",
   "organization.read,organization.manage",
 ].join(",");
 const PROVIDER = `${OWN},provider.read,provider.manage`;

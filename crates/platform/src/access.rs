@@ -74,6 +74,10 @@ permissions! {
     AuditRead = "audit.read",
     /// Where the audit log is streamed to.
     AuditManage = "audit.manage",
+    /// All tickets of the organization; who opened one sees it without.
+    SupportRead = "support.read",
+    /// Open tickets, write on all of them, say who else may open some.
+    SupportManage = "support.manage",
     TokensRead = "tokens.read",
     TokensManage = "tokens.manage",
     OrganizationRead = "organization.read",
@@ -127,6 +131,8 @@ mod tests {
              contacts.manage         ++--\n\
              audit.read              +++-\n\
              audit.manage            ++--\n\
+             support.read            +++-\n\
+             support.manage          ++--\n\
              tokens.read             +++-\n\
              tokens.manage           ++--\n\
              organization.read       +++-\n\

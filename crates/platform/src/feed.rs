@@ -59,6 +59,18 @@ where
     .await
 }
 
+/// Lets a consumer that never ran begin after everything that is there: for one that looks at the state itself before it
+/// follows the events, so that an upgrade does not walk through years of them.
+pub fn begin_at_end(tx: &mut Tx, name: &'static str) -> Result<(), DbError> {
+    if tx.first(&CURSOR, params![name])?.is_some() {
+        return Ok(());
+    }
+    let Some(row) = tx.first(&events::sql::FEED_END, &[])? else { return Ok(()) };
+    let (transaction, revision): (i64, i64) = (row.get(0)?, row.get(1)?);
+    tx.execute(&SAVE_CURSOR, params![name, transaction, revision])?;
+    Ok(())
+}
+
 /// Whether `name` has consumed everything that is committed now; tests and the drain wait for it.
 pub async fn caught_up(db: &Db, name: &'static str) -> Result<bool, DbError> {
     db.read(move |tx| {

@@ -6,6 +6,7 @@
 
 use platform::db::{DbError, ReadTx};
 use platform::evidence::{ReadFacts, Side};
+use platform::ids::OrganizationId;
 use platform::principals::{self, Organization};
 use platform::time::{DAY, Timestamp};
 
@@ -20,9 +21,27 @@ use crate::states::{Basis, Cell, CellState, MustAct};
 
 pub(crate) mod api;
 pub(crate) mod pages;
+mod sql;
 
 #[cfg(test)]
 mod tests;
+
+/// The guided set-up of an organization that has not finished it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Guide {
+    /// Steps that are done or left out.
+    pub settled: u32,
+    pub steps: u32,
+    /// The first step that is open.
+    pub next: String,
+}
+
+/// What the first screen says of the guided set-up; `None`: it is finished, hidden, or nobody looked yet.
+pub fn guide(tx: &mut ReadTx, organization: OrganizationId) -> Result<Option<Guide>, DbError> {
+    let Some(row) = tx.first(&sql::GUIDE, platform::params![organization])? else { return Ok(None) };
+    let (done, skipped): (u32, u32) = (row.get(0)?, row.get(1)?);
+    Ok(Some(Guide { settled: done + skipped, steps: row.get(2)?, next: row.get(3)? }))
+}
 
 /// One half of one row with what it says.
 #[derive(Clone, Debug)]

@@ -52,7 +52,9 @@ pub mod recovery_codes;
 pub mod second_step;
 pub mod sessions;
 pub mod set_up;
+pub mod set_up_guide;
 pub mod single_sign_on;
+pub mod support;
 pub mod throttles;
 pub mod tokens;
 pub mod totp;
@@ -73,6 +75,7 @@ pub static AREA: Area = Area {
         audit_streams::jobs::SCHEDULE,
         insights::jobs::SCHEDULE,
         single_sign_on::jobs::SCHEDULE,
+        set_up_guide::jobs::SCHEDULE,
     ],
     evidence: &[
         domains::evidence::RECHECKED,
@@ -84,11 +87,12 @@ pub static AREA: Area = Area {
         insights::evidence::FRESH,
         policies::evidence::DECIDED,
         policies::evidence::PASSWORD_POLICY,
+        support::evidence::IN_TIME,
     ],
     drills: &[domains::drill::FORGED_PROOF],
     facts: Some(facts::organization_facts),
     navigation: NAVIGATION,
-    tasks: &[openid_provider::meter::run, audit_streams::jobs::run],
+    tasks: &[openid_provider::meter::run, audit_streams::jobs::run, set_up_guide::jobs::task],
 };
 
 const JOBS: &[JobKind] = &[
@@ -119,6 +123,10 @@ const JOBS: &[JobKind] = &[
     audit_streams::jobs::JOB,
     insights::jobs::JOB,
     single_sign_on::jobs::JOB,
+    set_up_guide::jobs::JOB,
+    support::jobs::KINDS[0],
+    support::jobs::KINDS[1],
+    support::jobs::KINDS[2],
 ];
 
 fn routes() -> Routes {
@@ -191,6 +199,13 @@ fn routes() -> Routes {
         .merge(openid_provider::account_pages::routes())
         .merge(single_sign_on::api::routes())
         .merge(single_sign_on::pages::routes())
+        .merge(support::api::routes())
+        .merge(support::api::desk_side::routes())
+        .merge(support::pages::routes())
+        .merge(support::desk_pages::routes())
+        .merge(set_up_guide::api::routes())
+        .merge(set_up_guide::pages::routes())
+        .merge(set_up_guide::provider_pages::routes())
 }
 
 const NAVIGATION: &[NavEntry] = &[
@@ -377,6 +392,38 @@ const NAVIGATION: &[NavEntry] = &[
         href: policies::pages::PATH,
         permission: Some(Permission::PoliciesRead),
         rank: 150,
+    },
+    NavEntry {
+        console: NavConsole::Organization,
+        group: "",
+        label: "Set up",
+        href: set_up_guide::pages::PATH,
+        permission: Some(Permission::ResponsibilitiesRead),
+        rank: 5,
+    },
+    NavEntry {
+        console: NavConsole::Organization,
+        group: "Organization",
+        label: "Support",
+        href: support::pages::LIST,
+        permission: None,
+        rank: 905,
+    },
+    NavEntry {
+        console: NavConsole::Provider,
+        group: "Users",
+        label: "Set-ups",
+        href: set_up_guide::provider_pages::PATH,
+        permission: Some(Permission::ProviderRead),
+        rank: 130,
+    },
+    NavEntry {
+        console: NavConsole::Provider,
+        group: "Users",
+        label: "Tickets",
+        href: support::desk_pages::QUEUE,
+        permission: Some(Permission::ProviderRead),
+        rank: 125,
     },
     NavEntry {
         console: NavConsole::Organization,

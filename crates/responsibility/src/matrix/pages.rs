@@ -3,6 +3,7 @@
 use askama::Template;
 use axum::extract::State;
 use platform::App;
+use platform::access::Permission;
 use platform::evidence::{NextAction, Side};
 use platform::web::chart::{self, Html, Part};
 use platform::web::extract::Query;
@@ -13,7 +14,7 @@ use platform::web::{Access, Problem};
 use serde::Deserialize;
 
 use super::api::READ;
-use super::{Line, Matrix};
+use super::{Guide, Line, Matrix};
 use crate::engine::facts_reader;
 use crate::history;
 use crate::rows::{Control, RowArea};
@@ -191,6 +192,8 @@ pub(crate) struct MatrixPage {
     /// Changes of this week, as many as their page lists.
     changes: String,
     moved: String,
+    guide: Option<Guide>,
+    may_manage: bool,
     steps: Vec<StepView>,
     steps_of: usize,
     filters: Vec<NavItem>,
@@ -273,6 +276,8 @@ impl MatrixPage {
                 .map(|(at, line)| step(&slug, line, at == 0))
                 .collect(),
             steps_of: waiting.len(),
+            guide: None,
+            may_manage: false,
             filters: filter.links(&slug, &parties.provider),
             jumps,
             areas,
@@ -396,12 +401,12 @@ fn column(
 async fn show(State(app): State<App>, access: Access, Query(filter): Query<Filter>) -> platform::web::Result {
     let (organization, now) = (access.organization()?.clone(), access.ctx.now);
     let facts = facts_reader(&app);
-    let (matrix, week) = app
+    let (matrix, week, guide) = app
         .db()
         .read(move |tx| {
             let matrix = super::load(tx, &organization, facts, now)?;
             let week = matrix.this_week(tx, now)?;
-            Ok::<_, Problem>((matrix, week))
+            Ok::<_, Problem>((matrix, week, super::guide(tx, organization.id)?))
         })
         .await?;
     let mut shell = navigation::shell(&app, &access, NavConsole::Organization, "Responsibilities", MATRIX);
@@ -410,5 +415,7 @@ async fn show(State(app): State<App>, access: Access, Query(filter): Query<Filte
     for item in shell.nav.iter_mut().flat_map(|group| &mut group.items).filter(|item| item.href == here) {
         item.count = (owed > 0).then_some(owed);
     }
-    platform::web::html(&MatrixPage::new(shell, &matrix, week, &Parties::of(&app), &filter))
+    let page = MatrixPage::new(shell, &matrix, week, &Parties::of(&app), &filter);
+    let may_manage = access.may(Permission::ResponsibilitiesManage);
+    platform::web::html(&MatrixPage { guide, may_manage, ..page })
 }

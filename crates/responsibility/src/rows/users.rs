@@ -85,7 +85,7 @@ pub(super) const ROWS: &[Row] = &[
         duty: "Support customers while they introduce the platform and while their people use it.",
         halves: Halves::Provider(
             Half::new(
-                Control::NotBuilt { planned: "guided set-up and a support desk with response targets" },
+                Control::Built { page: Page("/provider/tickets"), not_yet: None },
                 Wording {
                     control: "Guides each organization through its set-up and answers questions at a desk with response targets.",
                     met_when: "no support ticket is past its target",

@@ -17,6 +17,7 @@ mod people;
 mod policies;
 mod product;
 mod reviews;
+mod support;
 
 #[derive(Subcommand)]
 pub enum Act {
@@ -34,6 +35,12 @@ pub enum Act {
     Awareness(awareness::Awareness),
     /// Insights: how people use the platform, history, growth, export
     Insights(insights::Insights),
+    /// Tickets of an organization: list, open, reply, close
+    Ticket(support::Ticket),
+    /// The provider's support desk: queue, answers, notes, targets
+    Desk(support::Desk),
+    /// Guided set-up: steps, skips, how far everybody is
+    SetUp(support::SetUp),
     /// Domains: add, list, check, remove
     Domain(Domain),
     /// Sign-in policies: list, change, try, roll out, explain, undo
@@ -78,6 +85,9 @@ impl Act {
             Self::Review(command) => command.run(),
             Self::Awareness(command) => command.run(),
             Self::Insights(command) => command.run(),
+            Self::Ticket(command) => command.run(),
+            Self::Desk(command) => command.run(),
+            Self::SetUp(command) => command.run(),
             Self::Domain(command) => command.run(),
             Self::Policy(command) => command.run(),
             Self::BreakGlass(command) => command.run(),

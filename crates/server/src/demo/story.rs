@@ -34,6 +34,7 @@ use super::{DemoError, STEP};
 
 mod access;
 mod growth;
+mod support;
 
 /// The story so far, and who acts in it.
 pub(super) struct Teller<'a> {
@@ -52,7 +53,8 @@ pub(super) fn broken(what: impl ToString) -> DemoError {
 pub(super) async fn settle(app: &App) -> Result<(), DbError> {
     loop {
         let worked = jobs::run_due(app).await?;
-        let evaluated = responsibility::consumer_step(app.clone()).await?;
+        let evaluated = responsibility::consumer_step(app.clone()).await?
+            + users::set_up_guide::consumer_step(app.clone()).await?;
         if worked == 0 && evaluated == 0 {
             return Ok(());
         }
@@ -435,19 +437,23 @@ impl Teller<'_> {
         let review = self.start_review(harbor, "Yearly review").await?;
         self.working_until(companies, end.minus(DAY * 22)).await?;
         self.finish_review(harbor, review).await?;
+        self.settled_ticket(harbor).await?;
         self.working_until(companies, end.minus(DAY * 16)).await?;
         self.invite(kestrel, "rita.moss@printworks.example").await?;
         self.working_until(companies, end.minus(DAY * 5)).await?;
         self.start_review(kestrel, "First review").await?;
+        self.resolved_ticket(kestrel).await?;
         let granted = self.ask(harbor, 7, ("role:auditor", "The yearly audit of the warehouse", 30)).await?;
         self.working_until(companies, end.minus(DAY * 4)).await?;
         self.approve(harbor, granted).await?;
         self.working_until(companies, end.minus(DAY * 3)).await?;
         self.invite(harbor, "new.colleague@harbor.example").await?;
+        self.waiting_ticket(harbor).await?;
         self.working_until(companies, end.minus(DAY)).await?;
         self.roll_out_mfa(harbor, Rules { password_reuse_history: 5, ..Rules::RECOMMENDED }).await?;
         self.ask(harbor, 11, ("group", "I stand in for Anna in the night shift", 14)).await?;
         self.ask(harbor, 13, ("role:admin", "Moving the warehouse to the new directory", 7)).await?;
+        self.open_tickets(harbor, companies).await?;
         self.working_until(companies, end).await
     }
 }

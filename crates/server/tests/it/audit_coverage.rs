@@ -11,6 +11,7 @@ mod personal;
 mod products;
 mod reviews;
 mod streams;
+mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 

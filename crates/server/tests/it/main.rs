@@ -16,5 +16,6 @@ mod search;
 mod secrecy;
 mod shared;
 mod statements;
+mod support;
 mod verify;
 mod walks;

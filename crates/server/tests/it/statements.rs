@@ -81,8 +81,14 @@ const LARGE: &[&str] = &[
     "scim_tokens",
     "scim_users",
     "sessions",
+    "set_up_guides",
+    "set_up_skips",
     "sign_in_failures",
     "spent_challenges",
+    "support_choices",
+    "ticket_messages",
+    "ticket_notes",
+    "tickets",
     "totp_factors",
 ];
 
@@ -104,6 +110,7 @@ const SMALL: &[&str] = &[
     "schedules",
     "schema_migrations",
     "secret_keys",
+    "support_desk",
 ];
 
 /// `statement: table`, with why reading all of it is right.
@@ -243,6 +250,12 @@ fn housekeeping_leaves_principals_and_the_ledger_alone() {
         "approved_domains",
         "awareness_notices",
         "awareness_people",
+        "set_up_skips",
+        "support_choices",
+        "support_desk",
+        "ticket_messages",
+        "ticket_notes",
+        "tickets",
         "oauth_consents",
         "oauth_keys",
         "events",

@@ -72,6 +72,14 @@ const EXTRA: &[(&str, &str)] = &[
         "one connection for every kind of provider; what speaks a protocol (oidc), who somebody is (arrival) and what policies hold people to (enforcement) are read apart",
     ),
     (
+        "crates/users/src/support/",
+        "two sides of one record: what an organization's people do (opening) and the provider's desk (answering, queue), with its promises (desk, hours) apart",
+    ),
+    (
+        "crates/users/src/set_up_guide/provider_pages.rs",
+        "the provider's list over all organizations, shares nothing with the guide's own page",
+    ),
+    (
         "crates/users/src/provisioning/",
         "records of a protocol apart from what they mean here: people, groups, linking, lists, bulk, log",
     ),

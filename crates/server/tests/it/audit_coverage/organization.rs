@@ -37,6 +37,7 @@ pub(super) async fn tell(story: &mut Story<'_>, dns: &Script) {
     super::reviews::tell(story, &mut owner).await;
     super::awareness::tell(story, &mut owner).await;
     super::streams::tell(story, &mut owner).await;
+    super::support::tell(story, &mut owner, &mut staff).await;
     tokens(story, &mut owner).await;
     policies(story, &mut owner).await;
     domains(story, &mut owner, dns).await;

@@ -1,0 +1,141 @@
+//! Keeps the progress of guided set-up: follows the feed, and looks once a day at everybody who has not finished, since
+//! some steps come and go with time alone.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use platform::db::{DbError, Tx};
+use platform::events::StoredEvent;
+use platform::ids::OrganizationId;
+use platform::jobs::{JobError, JobFuture, JobKind, Run, Schedule};
+use platform::params;
+use platform::principals;
+use platform::time::{DAY, Timestamp};
+use platform::{App, feed};
+
+use super::{Sources, refresh, sql};
+
+/// The consumer's name: its cursor in the feed.
+pub const CONSUMER: &str = "set_up_guides";
+const EVENTS: u32 = 100;
+const PAGE: u32 = 50;
+/// On PostgreSQL a committed event shows only when no older transaction runs any more: mostly some milliseconds.
+const VISIBILITY_WAIT: Duration = Duration::from_millis(5);
+const VISIBILITY_TRIES: u32 = 100;
+
+const DAILY: &str = "set_up_guide.refresh";
+pub(crate) const JOB: JobKind = JobKind { name: DAILY, attempts_max: 5, run: run_daily };
+pub(crate) const SCHEDULE: Schedule = Schedule { kind: DAILY, every: DAY };
+
+/// Beginnings of actions after which a step may stand otherwise.
+const CONCERNS: &[&str] = &[
+    "organization.",
+    "domain.",
+    "claim.",
+    "account.",
+    "member.",
+    "policy.",
+    "factor.",
+    "connection.",
+    "single_sign_on.",
+    "directory.",
+    "directory_user.",
+    "scim_token.",
+    "awareness.",
+    "breach_",
+    "access_review.",
+];
+
+/// Looks at an organization's steps unless it finished.
+fn look_at(
+    tx: &mut Tx,
+    sources: &Sources,
+    organization: OrganizationId,
+    now: Timestamp,
+) -> Result<(), DbError> {
+    if tx.scalar::<bool>(&sql::IS_FINISHED, params![organization])? == Some(true) {
+        return Ok(());
+    }
+    refresh(tx, sources, organization, now)
+}
+
+fn take(tx: &mut Tx, sources: &Sources, events: &[StoredEvent], now: Timestamp) -> Result<(), DbError> {
+    let concerned = |event: &&StoredEvent| CONCERNS.iter().any(|start| event.action.starts_with(start));
+    let organizations: BTreeSet<OrganizationId> =
+        events.iter().filter(concerned).map(|event| event.organization).collect();
+    organizations.into_iter().try_for_each(|organization| look_at(tx, sources, organization, now))
+}
+
+/// One step: a batch of the feed; gives how many events there were.
+pub fn consumer_step(app: App) -> BoxFuture<'static, Result<usize, DbError>> {
+    Box::pin(async move {
+        for _ in 0..VISIBILITY_TRIES {
+            if feed::caught_up(app.db(), CONSUMER).await? {
+                return Ok(0);
+            }
+            let (sources, clock) = (Sources::of(&app), app.clock().clone());
+            let taken = feed::step(app.db(), CONSUMER, EVENTS, move |tx, events| {
+                take(tx, &sources, events, clock.now())
+            })
+            .await?;
+            if taken > 0 {
+                return Ok(taken);
+            }
+            tokio::time::sleep(VISIBILITY_WAIT).await;
+        }
+        Ok(0)
+    })
+}
+
+/// The consumer beside the server: ends when the app drains. It begins where the feed is: what was before, the daily
+/// job sees, whose first run is due at once.
+pub(crate) fn task(app: App) -> BoxFuture<'static, ()> {
+    Box::pin(async move {
+        let mut commits = app.db().commits();
+        let begun = app.db().housekeeping(|tx| feed::begin_at_end(tx, CONSUMER)).await;
+        if let Err(error) = begun {
+            tracing::error!(%error, "cannot find the end of the feed");
+        }
+        while !app.draining() {
+            let pause = match consumer_step(app.clone()).await {
+                Ok(0) => true,
+                Ok(_) => false,
+                Err(error) => {
+                    tracing::error!(%error, "the progress of guided set-up cannot be kept");
+                    true
+                }
+            };
+            if pause {
+                tokio::select! {
+                    () = feed::wait(&mut commits) => {}
+                    () = app.drained() => {}
+                }
+            }
+        }
+    })
+}
+
+fn run_daily(app: App, run: Run) -> JobFuture {
+    Box::pin(async move {
+        let mut after = String::new();
+        loop {
+            let (sources, from, now) = (Sources::of(&app), after.clone(), run.ctx.now);
+            let last = app
+                .db()
+                .housekeeping(move |tx| {
+                    let page = principals::organizations(tx, &from, PAGE)?;
+                    for organization in &page {
+                        look_at(tx, &sources, organization.id, now)?;
+                    }
+                    Ok::<_, DbError>(page.last().map(|organization| organization.slug.clone()))
+                })
+                .await
+                .map_err(JobError::from)?;
+            match last {
+                Some(last) => after = last,
+                None => return Ok(()),
+            }
+        }
+    })
+}
