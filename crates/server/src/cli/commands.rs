@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::{CliError, Client, Target, block_on, output};
 
+mod abuse_reports;
 mod access;
 mod audit;
 mod awareness;
@@ -15,6 +16,7 @@ mod people;
 mod policies;
 mod product;
 mod reviews;
+mod strong_sign_in;
 
 #[derive(Subcommand)]
 pub enum Act {
@@ -30,6 +32,10 @@ pub enum Act {
     Review(reviews::Review),
     /// Awareness: the notice on passwords, and who has yet to read it
     Awareness(awareness::Awareness),
+    /// Reports of misuse: open, list, answer, test the channel
+    AbuseReport(abuse_reports::AbuseReport),
+    /// Strong sign-in: managed accounts under single sign-on or a second factor, and those that are not
+    StrongSignIn(strong_sign_in::StrongSignIn),
     /// Domains: add, list, check, remove
     Domain(Domain),
     /// Sign-in policies: list, change, try, roll out, explain, undo
@@ -73,6 +79,8 @@ impl Act {
             Self::Access(command) => command.run(),
             Self::Review(command) => command.run(),
             Self::Awareness(command) => command.run(),
+            Self::AbuseReport(command) => command.run(),
+            Self::StrongSignIn(command) => command.run(),
             Self::Domain(command) => command.run(),
             Self::Policy(command) => command.run(),
             Self::BreakGlass(command) => command.run(),
