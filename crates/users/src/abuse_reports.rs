@@ -281,11 +281,7 @@ pub fn open(
     Ok(Commit::changed(Opened::Done(Box::new(report)), recorded))
 }
 
-pub fn get(
-    tx: &mut ReadTx,
-    organization: OrganizationId,
-    id: ReportId,
-) -> Result<Option<Report>, DbError> {
+pub fn get(tx: &mut ReadTx, organization: OrganizationId, id: ReportId) -> Result<Option<Report>, DbError> {
     tx.first(&sql::GET, params![organization, id])?.as_ref().map(read_report).transpose()
 }
 
@@ -409,10 +405,8 @@ pub fn answer(
         let twin = Event::new(provider.id, "abuse_report.answered").target("abuse_report", id);
         let _recorded = tx.record(twin.with("organization", organization).with("state", state));
     }
-    Ok(get(tx, organization, id)?.map_or_else(
-        || Commit::unchanged(None),
-        |after| Commit::changed(Some(after), recorded),
-    ))
+    Ok(get(tx, organization, id)?
+        .map_or_else(|| Commit::unchanged(None), |after| Commit::changed(Some(after), recorded)))
 }
 
 /// How the channel stands.

@@ -22,8 +22,8 @@ pub mod approved_domains;
 pub mod audit_log;
 pub mod awareness;
 pub mod break_glass;
-pub mod claims;
 mod canary;
+pub mod claims;
 pub mod confirmations;
 pub mod directories;
 pub mod domains;
@@ -89,7 +89,11 @@ pub static AREA: Area = Area {
         single_sign_on::evidence::FEDERATION,
         abuse_reports::evidence::REPORTED,
     ],
-    drills: &[domains::drill::FORGED_PROOF, people::drill::SUSPENDED_ACCOUNT, single_sign_on::drill::FEDERATION],
+    drills: &[
+        domains::drill::FORGED_PROOF,
+        people::drill::SUSPENDED_ACCOUNT,
+        single_sign_on::drill::FEDERATION,
+    ],
     facts: Some(facts::organization_facts),
     navigation: NAVIGATION,
     tasks: &[openid_provider::meter::run],

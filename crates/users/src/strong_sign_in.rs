@@ -163,11 +163,7 @@ impl Asked {
 }
 
 /// How the managed accounts stand.
-pub fn standing(
-    tx: &mut ReadTx,
-    organization: OrganizationId,
-    now: Timestamp,
-) -> Result<Standing, DbError> {
+pub fn standing(tx: &mut ReadTx, organization: OrganizationId, now: Timestamp) -> Result<Standing, DbError> {
     let asked = Asked::read(tx, organization, now)?;
     let mut found = Standing::default();
     let named_only = match asked.can_be_counted() {
@@ -231,12 +227,7 @@ fn read_person(row: &Row) -> Result<Person, DbError> {
         outside: row.get(3)?,
         directory: row.get(4)?,
     };
-    Ok(Person {
-        place,
-        email: row.get(1)?,
-        name: row.get(2)?,
-        level: Level::from_rank(row.get(5)?),
-    })
+    Ok(Person { place, email: row.get(1)?, name: row.get(2)?, level: Level::from_rank(row.get(5)?) })
 }
 
 fn look_at(

@@ -23,9 +23,9 @@ const RUNS: u32 = 5;
 pub(crate) fn routes() -> Routes {
     let read = Openness::Provider(Permission::ProviderRead);
     let manage = Openness::Provider(Permission::ProviderManage);
-    Routes::new().add(routes::get(PATH, "drill.list_page", read, show)).add(
-        routes::post(PATH, "drill.run_all_form", manage, run_all).limit(Limit::Heavy).records("drill."),
-    )
+    Routes::new()
+        .add(routes::get(PATH, "drill.list_page", read, show))
+        .add(routes::post(PATH, "drill.run_all_form", manage, run_all).limit(Limit::Heavy).records("drill."))
 }
 
 struct Line {
@@ -72,7 +72,7 @@ async fn show(State(app): State<App>, access: Access) -> platform::web::Result {
     let lines = app.db().read(move |tx| {
         let provider = principals::provider(tx)?.ok_or(DbError::NotSetUp)?;
         let mut lines = Vec::new();
-        for (row, drill) in &known {
+        for &(row, drill) in &known {
             let Some(found) = rows::find(row) else { continue };
             let Some(half) = found.half(Side::Provider) else { continue };
             let runs = events::about(tx, provider.id, "row", row, RUNS)?;

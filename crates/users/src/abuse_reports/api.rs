@@ -16,15 +16,17 @@ use platform::web::{Access, Problem};
 use serde::Deserialize;
 
 use super::{
-    ABOUT_CHARS_MAX, Answer, BODY_CHARS_MAX, Channel, Kind, NOTE_CHARS_MAX, NewReport, Note, Opened, Report, ReportId,
-    Reporter, Shown, State,
+    ABOUT_CHARS_MAX, Answer, BODY_CHARS_MAX, Channel, Kind, NOTE_CHARS_MAX, NewReport, Note, Opened, Report,
+    ReportId, Reporter, Shown, State,
 };
 use crate::accounts::join;
 use crate::domains::name::hidden_character;
 
 mod views;
 
-pub use views::{AnswerBody, ChannelView, DeskReport, NewReportBody, NoteView, ReportDetail, ReportView, StandingView};
+pub use views::{
+    AnswerBody, ChannelView, DeskReport, NewReportBody, NoteView, ReportDetail, ReportView, StandingView,
+};
 
 const READ: Openness = Openness::Organization(Permission::PeopleRead);
 const MANAGE: Openness = Openness::Organization(Permission::PeopleManage);
@@ -70,7 +72,9 @@ pub(crate) fn routes() -> Routes {
         )
         .add(
             routes::post(TESTS, "abuse_report.test", MANAGE, test)
-                .summary("Send a marked test report the whole way; it counts once the provider has answered it")
+                .summary(
+                    "Send a marked test report the whole way; it counts once the provider has answered it",
+                )
                 .gives::<ReportView>(201)
                 .records("abuse_report."),
         )
@@ -129,9 +133,7 @@ fn text(field: &'static str, given: &str, max: usize, needed: Option<&str>) -> R
         return Err(wrong(format!("up to {max} characters fit; these are {long}")));
     }
     match hidden_character(&text.replace('\n', " ")) {
-        Some((at, _)) => {
-            Err(wrong(format!("there is a hidden character at position {}: delete it", at + 1)))
-        }
+        Some((at, _)) => Err(wrong(format!("there is a hidden character at position {}: delete it", at + 1))),
         None => Ok(text),
     }
 }

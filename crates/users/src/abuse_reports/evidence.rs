@@ -38,7 +38,10 @@ fn evaluate(tx: &mut ReadTx, organization: OrganizationId, now: Timestamp) -> Re
                 0 => format!("nobody has decided on social login: {}", undecided.join(", ")),
                 1 => format!("one person uses social login that nobody decided on: {}", undecided.join(", ")),
                 users => {
-                    format!("{users} people use social login that nobody decided on: {}", undecided.join(", "))
+                    format!(
+                        "{users} people use social login that nobody decided on: {}",
+                        undecided.join(", ")
+                    )
                 }
             };
             Finding::not_met(why).with_action("Decide on social login", format!("/o/{slug}/social-login"), 5)
@@ -73,12 +76,7 @@ fn untested(channel: Channel, slug: &str) -> Finding {
     }
 }
 
-fn facts(
-    mut finding: Finding,
-    channel: Channel,
-    providers: &[Provider],
-    undecided: Vec<String>,
-) -> Finding {
+fn facts(mut finding: Finding, channel: Channel, providers: &[Provider], undecided: Vec<String>) -> Finding {
     finding = match channel.tested_at {
         Some(at) => finding.with_fact(Fact::time(
             "channel_tested_at",

@@ -340,7 +340,12 @@ impl Desk {
             note: form.note,
             errors: refused.map(complaints).unwrap_or_default(),
             may_answer: self.may_answer(access),
-            paragraphs: report.body.lines().filter(|text| !text.trim().is_empty()).map(str::to_owned).collect(),
+            paragraphs: report
+                .body
+                .lines()
+                .filter(|text| !text.trim().is_empty())
+                .map(str::to_owned)
+                .collect(),
             report,
         };
         let status = if refused.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };

@@ -69,10 +69,12 @@ async fn a_report_opens_on_both_sides_and_each_answers_for_itself() {
             // Finished for the provider, open for the organization.
             assert_eq!(staff.get(DESK).await.expect(200).json()["items"], json!([]));
             let all = staff.get(&format!("{DESK}?state=all")).await.expect(200).json();
-            assert_eq!((&all["items"][0]["slug"], all["items"].as_array().unwrap().len()), (&json!("harbor"), 1));
+            assert_eq!(
+                (&all["items"][0]["slug"], all["items"].as_array().unwrap().len()),
+                (&json!("harbor"), 1)
+            );
             assert_eq!(owner.get(ALL).await.expect(200).json()["items"][0]["provider"]["state"], "resolved");
-            let (harbor, northwind) =
-                (kit.organization("harbor").await, kit.organization("northwind").await);
+            let (harbor, northwind) = (kit.organization("harbor").await, kit.organization("northwind").await);
             let told = |actions: Vec<String>| {
                 actions.into_iter().filter(|one| one.starts_with("abuse_report.")).collect::<Vec<_>>()
             };
@@ -102,7 +104,13 @@ async fn who_may_report_and_who_may_read() {
             ann.get(ALL).await.expect(403);
             ann.get(&one).await.expect(403);
             ann.post(&format!("{one}/answers"), json!({ "state": "resolved" })).await.expect(403);
-            assert!(ann.get("/o/harbor/abuse-reports/new").await.expect(200).text().contains("ann@harbor.example"));
+            assert!(
+                ann.get("/o/harbor/abuse-reports/new")
+                    .await
+                    .expect(200)
+                    .text()
+                    .contains("ann@harbor.example")
+            );
             // A stranger finds nothing; another organization neither, by an id that it knows.
             let mut quay = kit.owner_of("quay").await;
             quay.post(ALL, report()).await.expect(404);
@@ -110,7 +118,11 @@ async fn who_may_report_and_who_may_read() {
             quay.get(&format!("/api/v1/organizations/quay/abuse-reports/{id}")).await.expect(404);
             quay.get(DESK).await.expect(404);
             owner.get(&format!("{DESK}/harbor/{id}")).await.expect(404);
-            kit.as_role("harbor", Role::Auditor).await.post(&format!("{one}/answers"), json!({ "state": "working" })).await.expect(403);
+            kit.as_role("harbor", Role::Auditor)
+                .await
+                .post(&format!("{one}/answers"), json!({ "state": "working" }))
+                .await
+                .expect(403);
             for wrong in [
                 json!({ "kind": "account", "about": " ", "body": "x" }),
                 json!({ "kind": "account", "about": "x", "body": "" }),
@@ -162,7 +174,8 @@ async fn strangers_report_on_a_page_whose_address_they_were_given() {
             assert!(!was_told(kit, "eve@elsewhere.example", "report").await, "an address nobody proved");
             let listed = owner.get(ALL).await.expect(200).json();
             assert_eq!(listed["items"][0]["from_public_page"], true);
-            let page = owner.get(&format!("/o/harbor/abuse-reports/{}", listed["items"][0]["id"].as_str().unwrap()));
+            let page =
+                owner.get(&format!("/o/harbor/abuse-reports/{}", listed["items"][0]["id"].as_str().unwrap()));
             let page = page.await.expect(200).text();
             assert!(page.contains("nobody has proved") && page.contains("&#60;b&#62;"), "{page}");
             for _ in 1..super::OF_STRANGERS_MAX {
@@ -192,7 +205,10 @@ async fn the_cell_turns_with_the_test_of_the_channel_and_back() {
             let mut owner = kit.owner_of("harbor").await;
             let mut staff = kit.owner_of("northwind").await;
             let never = judge(kit).await;
-            assert_eq!((never.state, never.reason.as_str()), (Verdict::NotMet, "the report channel was never tested"));
+            assert_eq!(
+                (never.state, never.reason.as_str()),
+                (Verdict::NotMet, "the report channel was never tested")
+            );
             assert_eq!(never.action.unwrap().href, "/o/harbor/abuse-reports");
             // A real report is no test of the channel.
             let real = send(&mut owner).await;
@@ -204,7 +220,10 @@ async fn the_cell_turns_with_the_test_of_the_channel_and_back() {
             owner.get("/o/harbor/abuse-reports").await.expect(200);
             owner.submit("/o/harbor/abuse-reports/test", &[]).await.expect(303);
             let waits = judge(kit).await;
-            assert!(waits.state == Verdict::NotMet && waits.reason.contains("waits for the provider"), "{waits:?}");
+            assert!(
+                waits.state == Verdict::NotMet && waits.reason.contains("waits for the provider"),
+                "{waits:?}"
+            );
             let desk = staff.get("/provider/abuse-reports").await.expect(200).text();
             assert!(desk.contains("Test") && desk.contains("Harbor"), "{desk}");
             let listed = staff.get(DESK).await.expect(200).json();
@@ -217,7 +236,10 @@ async fn the_cell_turns_with_the_test_of_the_channel_and_back() {
             staff.submit(&path, &[("state", "nothing")]).await.expect(422);
             staff.submit(&path, &[("state", "resolved"), ("note", "It arrived.")]).await.expect(303);
             let held = judge(kit).await;
-            assert_eq!((held.state, held.valid_until), (Verdict::Met, Some(kit.now().plus(super::TEST_LASTS))));
+            assert_eq!(
+                (held.state, held.valid_until),
+                (Verdict::Met, Some(kit.now().plus(super::TEST_LASTS)))
+            );
             // After 12 months it counts no more.
             kit.advance(super::TEST_LASTS);
             let old = judge(kit).await;

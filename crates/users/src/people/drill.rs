@@ -145,7 +145,9 @@ pub async fn run(app: &App, ctx: &Ctx) -> Result<DrillReport, DbError> {
     };
     let words = |ways: &BTreeSet<Way>| ways.iter().map(|way| way.words()).collect::<Vec<_>>().join(", ");
     let detail = match (let_in.is_empty(), shut.is_empty()) {
-        (true, true) => format!("suspended canaries stayed out by {}", words(&Way::ALL.into_iter().collect())),
+        (true, true) => {
+            format!("suspended canaries stayed out by {}", words(&Way::ALL.into_iter().collect()))
+        }
         (false, _) => format!("a suspended canary was let in by {}", words(&let_in)),
         (true, false) => format!("a canary that was not suspended was refused by {}", words(&shut)),
     };
@@ -221,11 +223,8 @@ impl<'a> Scene<'a> {
         let directories::Creation::Done(directory) = directory.value() else {
             return broken("no canary directory could be made");
         };
-        let directory = Scope {
-            organization,
-            directory: directory.id,
-            base: "https://canary.invalid".to_owned(),
-        };
+        let directory =
+            Scope { organization, directory: directory.id, base: "https://canary.invalid".to_owned() };
         let connection = connect(app, ctx, tx, organization)?;
         Ok(Self { app, ctx, provider, canary, connection, directory })
     }
@@ -235,11 +234,8 @@ impl<'a> Scene<'a> {
         let account = self.canary.person(ctx, tx, suspension.local())?;
         store::set(ctx, tx, account.id, HASH)?;
         let record = self.provision(tx, &account)?;
-        let new = NewToken {
-            name: name("Canary token")?,
-            scopes: vec![Permission::PeopleRead],
-            lifetime: DAY,
-        };
+        let new =
+            NewToken { name: name("Canary token")?, scopes: vec![Permission::PeopleRead], lifetime: DAY };
         let made = api_tokens::create(ctx, tx, self.canary.organization, Some(account.id), &new)?;
         let api_tokens::Creation::Done { secret: token, .. } = made.into_value() else {
             return broken("no canary token could be made");
@@ -308,13 +304,7 @@ impl<'a> Scene<'a> {
 
     /// Whether this way lets the person in now. An admin suspends in one organization: a sign-in may still lead to the
     /// person's own account, and must not lead there.
-    fn comes_in(
-        &self,
-        tx: &mut Tx,
-        person: &Person,
-        way: Way,
-        suspension: Suspension,
-    ) -> Result<bool, Stop> {
+    fn comes_in(&self, tx: &mut Tx, person: &Person, way: Way, suspension: Suspension) -> Result<bool, Stop> {
         let elsewhere = suspension == Suspension::ByAdmin;
         let started = match way {
             Way::Password => self.by_password(tx, person)?,
@@ -342,14 +332,9 @@ impl<'a> Scene<'a> {
     }
 
     fn by_password(&self, tx: &mut Tx, person: &Person) -> Result<Option<Entered>, Stop> {
-        let subject =
-            Subject { email: person.account.email.clone(), network: network(self.ctx.origin.ip) };
-        let right = Right {
-            provider: self.provider,
-            account: person.account.id,
-            subject: &subject,
-            old: Some(HASH),
-        };
+        let subject = Subject { email: person.account.email.clone(), network: network(self.ctx.origin.ip) };
+        let right =
+            Right { provider: self.provider, account: person.account.id, subject: &subject, old: Some(HASH) };
         Ok(match login::enter(self.ctx, tx, &right, None)?.into_value() {
             Step::Entered(entered) => Some(entered),
             Step::Barred(_) | Step::NotActive | Step::ChangedMeanwhile => None,

@@ -264,7 +264,11 @@ async fn the_drill_sees_each_way_in_that_suspension_does_not_close() {
                 assert_eq!(broken.detail, format!("a suspended canary was let in by {words}"));
                 let judged = judge().await;
                 assert_eq!(judged.state, Verdict::NotMet, "{seam}");
-                let told = judged.facts.iter().filter(|fact| fact.sentence.contains("let in somebody suspended")).count();
+                let told = judged
+                    .facts
+                    .iter()
+                    .filter(|fact| fact.sentence.contains("let in somebody suspended"))
+                    .count();
                 assert_eq!(told, 1, "{judged:?}");
                 seams::set(kit, seam, false).await;
                 kit.advance(platform::time::HOUR);
@@ -272,7 +276,8 @@ async fn the_drill_sees_each_way_in_that_suspension_does_not_close() {
                 assert_eq!(judge().await.state, Verdict::Met, "{seam}");
             }
             // Nothing of the canaries stays: no organization, account or mail, and the ledger tells of drills alone.
-            let left = kit.app.db().read(|tx| platform::principals::organizations(tx, "", 100)).await.unwrap();
+            let left =
+                kit.app.db().read(|tx| platform::principals::organizations(tx, "", 100)).await.unwrap();
             assert_eq!(left.len(), 1);
             assert!(kit.mails().await.is_empty());
             let actions = kit.actions(northwind).await;

@@ -153,7 +153,8 @@ fn certificate(key: &OwnKey) -> Result<Vec<u8>, Stop> {
 
 /// `xml` as a form field, signed by `key`.
 fn signed(key: &OwnKey, xml: &str) -> Result<String, Stop> {
-    let Some(signer) = STANDARD.decode(&key.private).ok().and_then(|pkcs8| SigningKey::from_pkcs8(&pkcs8).ok())
+    let Some(signer) =
+        STANDARD.decode(&key.private).ok().and_then(|pkcs8| SigningKey::from_pkcs8(&pkcs8).ok())
     else {
         return broken("a canary's key is not readable");
     };
@@ -217,7 +218,8 @@ impl At<'_> {
         let xml = self.response(&connection, &state);
         let good = signed(&self.keys.saml, &xml)?;
         let plain = STANDARD.decode(&good).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-        let altered = plain.unwrap_or_default().replace(&self.canary.address("saml"), &self.canary.address("else"));
+        let altered =
+            plain.unwrap_or_default().replace(&self.canary.address("saml"), &self.canary.address("else"));
         let tries = [
             ("part_saml", good),
             ("part_saml_unsigned", STANDARD.encode(&xml)),

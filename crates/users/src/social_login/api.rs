@@ -19,14 +19,9 @@ pub(crate) fn routes() -> Routes {
     const USERS: &str = "/api/v1/organizations/{organization}/social-login/users";
     Routes::new()
         .add(
-            routes::get(
-                ALL,
-                "social_login.show",
-                Openness::Organization(Permission::PoliciesRead),
-                show,
-            )
-            .summary("The social providers installed here, and what each policy says of them")
-            .gives::<SocialLoginView>(200),
+            routes::get(ALL, "social_login.show", Openness::Organization(Permission::PoliciesRead), show)
+                .summary("The social providers installed here, and what each policy says of them")
+                .gives::<SocialLoginView>(200),
         )
         .add(
             routes::get(USERS, "social_login.users", Openness::Organization(Permission::PeopleRead), users)

@@ -58,7 +58,10 @@ async fn one_user_of_an_undecided_social_login_turns_the_cell_and_a_decision_tur
         assert_eq!(shown["providers"][0]["users"], 1);
         assert_eq!(shown["providers"][0]["policies"][0]["social_login"], "undecided");
         let listed = world.owner.get(&format!("{API}/users")).await.expect(200).json();
-        assert_eq!((&listed["items"][0]["email"], &listed["items"][0]["provider"]), (&json!(GUEST), &json!("mailboxes")));
+        assert_eq!(
+            (&listed["items"][0]["email"], &listed["items"][0]["provider"]),
+            (&json!(GUEST), &json!("mailboxes"))
+        );
         let page = world.owner.get("/o/harbor/social-login").await.expect(200).text();
         assert!(page.contains(GUEST) && page.contains("Undecided"), "{page}");
         // Restore it.

@@ -44,9 +44,10 @@ async fn open(kit: &Kit, limit: usize) -> Vec<(String, &'static str)> {
 async fn decide(kit: &Kit, target: Target, content: Content) -> PolicyId {
     let (harbor, ctx) = (kit.organization("harbor").await, kit.ctx());
     let at = ctx.clone();
-    let done = kit.app.db().write(&ctx, move |tx| {
-        policies::decide_policy(&at, tx, harbor, "Ada", target, None, &content)
-    });
+    let done = kit
+        .app
+        .db()
+        .write(&ctx, move |tx| policies::decide_policy(&at, tx, harbor, "Ada", target, None, &content));
     match done.await.unwrap().value {
         Decided::Done(id) => id,
         other => panic!("{other:?}"),
@@ -169,7 +170,10 @@ async fn the_list_says_why_and_where_it_is_mended() {
             assert_eq!((&shown["managed"], &shown["exempt"]), (&json!(1), &json!(1)));
             let listed = owner.get(&format!("{API}/open")).await.expect(200).json();
             assert_eq!(listed["items"][0]["id"], ann.to_string());
-            assert_eq!((&listed["items"][0]["gap"], &listed["next_cursor"]), (&json!("exempt"), &json!(null)));
+            assert_eq!(
+                (&listed["items"][0]["gap"], &listed["next_cursor"]),
+                (&json!("exempt"), &json!(null))
+            );
             let page = owner.get("/o/harbor/strong-sign-in").await.expect(200).text();
             assert!(page.contains("policies/explain?account=ann%40harbor-logistics.dev"), "{page}");
             owner.get("/o/harbor/policies/explain?account=ann%40harbor-logistics.dev").await.expect(200);

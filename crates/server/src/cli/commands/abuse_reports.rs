@@ -128,8 +128,7 @@ impl AbuseReport {
     pub fn run(self) -> Result<(), CliError> {
         let Self { command, organization, target } = self;
         let work = async |client: &Client| act(command, client, &organization).await;
-        let columns =
-            ["id", "customer", "kind", "test", "about", "opened_at", "organization", "provider"];
+        let columns = ["id", "customer", "kind", "test", "about", "opened_at", "organization", "provider"];
         with_client(&target, work, &columns)
     }
 }

@@ -132,7 +132,12 @@ impl Teller<'_> {
     }
 
     /// Somebody reports misuse, or tries the channel.
-    pub(super) async fn report(&self, company: &Company, by: &Account, new: NewReport) -> Result<ReportId, DemoError> {
+    pub(super) async fn report(
+        &self,
+        company: &Company,
+        by: &Account,
+        new: NewReport,
+    ) -> Result<ReportId, DemoError> {
         let ctx = self.ctx_of(by.id, 0);
         let (at, id, app) = (ctx.clone(), company.id, self.app.clone());
         let from = Reporter::Member { account: Some(by.id), email: by.email.clone() };
@@ -169,7 +174,8 @@ impl Teller<'_> {
             test: true,
         };
         let test = self.report(company, &company.owner, new).await?;
-        let staff = self.app.db().read(|tx| principals::account_by_email(tx, "nora.winter@northwind.example"));
+        let staff =
+            self.app.db().read(|tx| principals::account_by_email(tx, "nora.winter@northwind.example"));
         let nora = staff.await?.ok_or_else(|| broken("nobody of the provider answers"))?;
         let answer = (Side::Provider, &nora, State::Resolved, "It arrived within the minute.");
         self.answer_report(company, test, answer).await

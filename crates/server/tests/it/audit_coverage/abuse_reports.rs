@@ -23,7 +23,8 @@ pub(super) async fn tell(story: &mut Story<'_>, owner: &mut Client, staff: &mut 
     let done = staff.post(&format!("{DESK}/{id}/answers"), json!({ "state": "working" })).await;
     story.did("abuse_report.desk_answer", done).await;
     owner.get(&format!("{PAGES}/{id}")).await.expect(200);
-    let done = owner.submit(&format!("{PAGES}/{id}/answer"), &[("state", "resolved"), ("note", "Done.")]).await;
+    let done =
+        owner.submit(&format!("{PAGES}/{id}/answer"), &[("state", "resolved"), ("note", "Done.")]).await;
     story.did("abuse_report.answer_form", done).await;
     staff.get(&format!("/provider/abuse-reports/harbor/{id}")).await.expect(200);
     let done =

@@ -4,7 +4,9 @@ use serde::Deserialize;
 
 use super::exchange;
 use super::id_token::{self, Wanted};
-use super::{App, Connection, Failure, LinkToken, Metadata, Oidc, Place, Timestamp, Trouble, requests, shown};
+use super::{
+    App, Connection, Failure, LinkToken, Metadata, Oidc, Place, Timestamp, Trouble, requests, shown,
+};
 use crate::single_sign_on::arrival::Identity;
 
 /// What stands in the address that the browser comes back to.

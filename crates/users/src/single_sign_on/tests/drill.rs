@@ -66,7 +66,8 @@ async fn the_drill_sees_that_signatures_are_not_checked() {
             assert!(run().await.passed);
             assert_eq!(judge().await.state, Verdict::Met);
             // Nothing of the canary stays.
-            let left = kit.app.db().read(|tx| platform::principals::organizations(tx, "", 100)).await.unwrap();
+            let left =
+                kit.app.db().read(|tx| platform::principals::organizations(tx, "", 100)).await.unwrap();
             assert_eq!(left.len(), 1);
             assert_eq!(kit.actions(northwind).await.len(), 4);
         },
