@@ -24,9 +24,7 @@ use crate::domains::name::hidden_character;
 
 mod views;
 
-pub use views::{
-    AnswerBody, ChannelView, DeskReport, NewReportBody, NoteView, ReportDetail, ReportView, StandingView,
-};
+pub use views::{AnswerBody, ChannelView, DeskReport, NewReportBody, NoteView, ReportDetail, ReportView};
 
 const READ: Openness = Openness::Organization(Permission::PeopleRead);
 const MANAGE: Openness = Openness::Organization(Permission::PeopleManage);

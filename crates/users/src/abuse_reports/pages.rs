@@ -442,7 +442,7 @@ async fn desk_answer(
 }
 
 #[derive(Template)]
-#[template(path = "abuse_reports/public.html")]
+#[template(path = "abuse_reports/stranger.html")]
 struct PublicPage {
     shell: Shell,
     name: String,
