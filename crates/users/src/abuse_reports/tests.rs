@@ -174,9 +174,8 @@ async fn strangers_report_on_a_page_whose_address_they_were_given() {
             assert!(!was_told(kit, "eve@elsewhere.example", "report").await, "an address nobody proved");
             let listed = owner.get(ALL).await.expect(200).json();
             assert_eq!(listed["items"][0]["from_public_page"], true);
-            let page =
-                owner.get(&format!("/o/harbor/abuse-reports/{}", listed["items"][0]["id"].as_str().unwrap()));
-            let page = page.await.expect(200).text();
+            let one = format!("/o/harbor/abuse-reports/{}", listed["items"][0]["id"].as_str().unwrap());
+            let page = owner.get(&one).await.expect(200).text();
             assert!(page.contains("nobody has proved") && page.contains("&#60;b&#62;"), "{page}");
             for _ in 1..super::OF_STRANGERS_MAX {
                 stranger.get(&path).await.expect(200);
