@@ -144,7 +144,8 @@ async fn an_answered_test_of_the_channel_turns_the_row_of_reports() {
         let made = owner.post(tests, json!({})).await.expect(201).json();
         kit.settle().await;
         assert!(row(&mut owner).await.contains("waits for the provider"));
-        let answers = format!("/api/v1/provider/abuse-reports/harbor/{}/answers", made["id"].as_str().expect("an id"));
+        let answers =
+            format!("/api/v1/provider/abuse-reports/harbor/{}/answers", made["id"].as_str().expect("an id"));
         staff.post(&answers, json!({ "state": "resolved" })).await.expect(200);
         kit.settle().await;
         assert!(row(&mut owner).await.starts_with("held"));
