@@ -9,6 +9,8 @@ use platform::jobs::JobKind;
 use platform::web::navigation::{NavConsole, NavEntry};
 use platform::web::routes::Routes;
 
+mod abuse_report_notices;
+pub mod abuse_reports;
 pub mod access_grants;
 mod access_notices;
 pub mod access_offers;
@@ -21,6 +23,7 @@ pub mod audit_log;
 pub mod audit_streams;
 pub mod awareness;
 pub mod break_glass;
+mod canary;
 pub mod claims;
 pub mod confirmations;
 pub mod directories;
@@ -49,11 +52,14 @@ pub mod products;
 pub mod provisioning;
 pub mod recovery;
 pub mod recovery_codes;
+mod seams;
 pub mod second_step;
 pub mod sessions;
 pub mod set_up;
 pub mod set_up_guide;
 pub mod single_sign_on;
+pub mod social_login;
+pub mod strong_sign_in;
 pub mod support;
 pub mod throttles;
 pub mod tokens;
@@ -87,9 +93,17 @@ pub static AREA: Area = Area {
         insights::evidence::FRESH,
         policies::evidence::DECIDED,
         policies::evidence::PASSWORD_POLICY,
+        strong_sign_in::evidence::STRONG,
+        people::evidence::SUSPENSION,
+        single_sign_on::evidence::FEDERATION,
+        abuse_reports::evidence::REPORTED,
         support::evidence::IN_TIME,
     ],
-    drills: &[domains::drill::FORGED_PROOF],
+    drills: &[
+        domains::drill::FORGED_PROOF,
+        people::drill::SUSPENDED_ACCOUNT,
+        single_sign_on::drill::FEDERATION,
+    ],
     facts: Some(facts::organization_facts),
     navigation: NAVIGATION,
     tasks: &[openid_provider::meter::run, audit_streams::jobs::run, set_up_guide::jobs::task],
@@ -141,6 +155,12 @@ fn routes() -> Routes {
         .merge(confirmations::pages::routes())
         .merge(enrolment::api::routes())
         .merge(enrolment::pages::routes())
+        .merge(abuse_reports::api::routes())
+        .merge(abuse_reports::pages::routes())
+        .merge(social_login::api::routes())
+        .merge(social_login::pages::routes())
+        .merge(strong_sign_in::api::routes())
+        .merge(strong_sign_in::pages::routes())
         .merge(factors::api::routes())
         .merge(factors::pages::routes())
         .merge(passkeys::api::routes())
@@ -384,6 +404,46 @@ const NAVIGATION: &[NavEntry] = &[
         href: enrolment::pages::PATH,
         permission: Some(Permission::PeopleRead),
         rank: 155,
+    },
+    NavEntry {
+        console: NavConsole::Organization,
+        group: "Users",
+        label: "Social login",
+        href: social_login::pages::PATH,
+        permission: Some(Permission::PoliciesRead),
+        rank: 154,
+    },
+    NavEntry {
+        console: NavConsole::Organization,
+        group: "Users",
+        label: "Report misuse",
+        href: abuse_reports::pages::NEW,
+        permission: None,
+        rank: 158,
+    },
+    NavEntry {
+        console: NavConsole::Organization,
+        group: "Users",
+        label: "Reports of misuse",
+        href: abuse_reports::pages::LIST,
+        permission: Some(Permission::PeopleRead),
+        rank: 159,
+    },
+    NavEntry {
+        console: NavConsole::Provider,
+        group: "Users",
+        label: "Reports of misuse",
+        href: abuse_reports::pages::DESK,
+        permission: Some(Permission::ProviderRead),
+        rank: 130,
+    },
+    NavEntry {
+        console: NavConsole::Organization,
+        group: "Users",
+        label: "Strong sign-in",
+        href: strong_sign_in::pages::PATH,
+        permission: Some(Permission::PeopleRead),
+        rank: 156,
     },
     NavEntry {
         console: NavConsole::Organization,

@@ -35,7 +35,9 @@ use crate::{organizations, provisioning};
 
 pub(crate) mod api;
 pub mod arrival;
+pub(crate) mod drill;
 pub mod enforcement;
+pub(crate) mod evidence;
 pub(crate) mod jobs;
 pub(crate) mod links;
 pub(crate) mod logout;
@@ -47,7 +49,7 @@ pub mod saml;
 pub mod settings;
 pub(crate) mod sql;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use oidc::State;
 pub use settings::{ClientProof, Kind, Mapping, Oidc, ProofTrust, Saml, SamlEndpoint, Settings, Wrong};
@@ -458,6 +460,11 @@ pub fn set_active(
     let action = if active { "connection.enabled" } else { "connection.disabled" };
     let event = Event::new(organization, action).target("connection", id);
     let recorded = tx.record(event.with("name", &connection.name).with("sessions_ended", ended));
+    if let Some(social) = &connection.social {
+        // Every organization has to decide about it: an event of the platform turns their cells.
+        let changed = Event::new(organization, "platform.social_login_changed").target("connection", id);
+        let _recorded = tx.record(changed.with("social", social).with("active", active));
+    }
     Ok(Commit::changed(Switched::Done(Box::new(Connection { active, ..connection })), recorded))
 }
 

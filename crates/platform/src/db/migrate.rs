@@ -66,6 +66,7 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(25, "0025_insights"),
     migration!(28, "0028_support"),
     migration!(29, "0029_set_up_guides"),
+    migration!(26, "0026_abuse_reports"),
 ];
 
 impl Migration {

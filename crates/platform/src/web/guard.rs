@@ -31,6 +31,7 @@ mod origin;
 mod trace;
 
 use answers::{finish, note_refusal, page_of_problem, problem_page, security_headers};
+pub use decision::belongs;
 use decision::{check_access, check_proof, is_staff};
 use origin::{origin_of, referer_path};
 

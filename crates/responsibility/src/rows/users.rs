@@ -16,7 +16,7 @@ pub(super) const ROWS: &[Row] = &[
         duty: "Provide controls with which a customer can really govern its users.",
         halves: Halves::Provider(
             Half::new(
-                Control::NotBuilt { planned: "a drill that proves suspension on every way in: password, single sign-on, provisioning, token, session" },
+                Control::Built { page: Page("/provider/drills"), not_yet: None },
                 Wording {
                     control: "Provides authentication policies, roles, groups, suspension, and control over sessions and API tokens.",
                     met_when: "a suspended canary account stayed out on every path in the last drill",
@@ -68,7 +68,7 @@ pub(super) const ROWS: &[Row] = &[
         duty: "Offer to connect a customer's identity provider, to enforce two steps, and to manage accounts automatically.",
         halves: Halves::Provider(
             Half::new(
-                Control::NotBuilt { planned: "SAML and OpenID Connect sign-on, enforced second factors and SCIM provisioning" },
+                Control::Built { page: Page("/provider/drills"), not_yet: None },
                 Wording {
                     control: "Speaks SAML 2.0, OpenID Connect and SCIM 2.0 with linked directories, and enforces second factors.",
                     met_when: "a canary identity provider could sign in, its unsigned assertion was refused, and a SCIM round trip worked",
@@ -179,7 +179,7 @@ pub(super) const ROWS: &[Row] = &[
         duty: "Protect the accounts you manage with single sign-on, a second step and password rules, as your risk asks.",
         halves: Halves::Customer(
             Half::new(
-                Control::NotBuilt { planned: "enforcement of single sign-on and second factors on managed accounts" },
+                Control::Built { page: Page("/o/{organization}/strong-sign-in"), not_yet: None },
                 Wording {
                     control: "Enforces single sign-on or a second factor on managed accounts and shows who is not enrolled.",
                     met_when: "each managed account is bound to single sign-on or a second factor, and enrolled",
@@ -253,7 +253,7 @@ pub(super) const ROWS: &[Row] = &[
         duty: "Tell the provider when an account of yours is misused, and know what signing in by a social account risks.",
         halves: Halves::Customer(
             Half::new(
-                Control::NotBuilt { planned: "a report that opens an incident on both sides, and a decision on social login with the list of its users" },
+                Control::Built { page: Page("/o/{organization}/abuse-reports"), not_yet: None },
                 Wording {
                     control: "Takes reports of misuse that open an incident on both sides, and makes social login a decision of each policy.",
                     met_when: "the report channel was tested in the last 12 months, and social login is allowed or blocked by a decision",

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::{CliError, Client, Target, block_on, output};
 
+mod abuse_reports;
 mod access;
 mod audit;
 mod audit_streams;
@@ -18,6 +19,7 @@ mod policies;
 mod product;
 mod reviews;
 mod support;
+mod strong_sign_in;
 
 #[derive(Subcommand)]
 pub enum Act {
@@ -41,6 +43,10 @@ pub enum Act {
     Desk(support::Desk),
     /// Guided set-up: steps, skips, how far everybody is
     SetUp(support::SetUp),
+    /// Reports of misuse: open, list, answer, test the channel
+    AbuseReport(abuse_reports::AbuseReport),
+    /// Strong sign-in: managed accounts under single sign-on or a second factor, and those that are not
+    StrongSignIn(strong_sign_in::StrongSignIn),
     /// Domains: add, list, check, remove
     Domain(Domain),
     /// Sign-in policies: list, change, try, roll out, explain, undo
@@ -88,6 +94,8 @@ impl Act {
             Self::Ticket(command) => command.run(),
             Self::Desk(command) => command.run(),
             Self::SetUp(command) => command.run(),
+            Self::AbuseReport(command) => command.run(),
+            Self::StrongSignIn(command) => command.run(),
             Self::Domain(command) => command.run(),
             Self::Policy(command) => command.run(),
             Self::BreakGlass(command) => command.run(),

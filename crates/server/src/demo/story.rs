@@ -438,6 +438,8 @@ impl Teller<'_> {
         self.working_until(companies, end.minus(DAY * 22)).await?;
         self.finish_review(harbor, review).await?;
         self.settled_ticket(harbor).await?;
+        self.working_until(companies, end.minus(DAY * 20)).await?;
+        self.try_report_channel(kestrel).await?;
         self.working_until(companies, end.minus(DAY * 16)).await?;
         self.invite(kestrel, "rita.moss@printworks.example").await?;
         self.working_until(companies, end.minus(DAY * 5)).await?;
@@ -449,6 +451,8 @@ impl Teller<'_> {
         self.working_until(companies, end.minus(DAY * 3)).await?;
         self.invite(harbor, "new.colleague@harbor.example").await?;
         self.waiting_ticket(harbor).await?;
+        self.working_until(companies, end.minus(DAY * 2)).await?;
+        self.report_a_code(kestrel).await?;
         self.working_until(companies, end.minus(DAY)).await?;
         self.roll_out_mfa(harbor, Rules { password_reuse_history: 5, ..Rules::RECOMMENDED }).await?;
         self.ask(harbor, 11, ("group", "I stand in for Anna in the night shift", 14)).await?;
