@@ -64,9 +64,9 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(23, "0023_audit_search", postgres),
     migration!(24, "0024_audit_streams"),
     migration!(25, "0025_insights"),
-    migration!(28, "0028_support"),
-    migration!(29, "0029_set_up_guides"),
     migration!(26, "0026_abuse_reports"),
+    migration!(27, "0027_support"),
+    migration!(28, "0028_set_up_guides"),
 ];
 
 impl Migration {
