@@ -47,6 +47,7 @@ pub(crate) async fn finish(
     let mut identity = Identity {
         issuer: settings.issuer.clone(),
         subject,
+        name: None,
         session: id_token::session(&claims),
         proved_at: id_token::proved_at(&claims),
         two_proofs: id_token::two_proofs(&claims),
