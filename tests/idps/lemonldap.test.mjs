@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { Browser } from "../openid/lib/browser.mjs";
 import { organization, peopleOf } from "../openid/lib/organization.mjs";
 import { startLemonLdap } from "./lib/lemonldap.mjs";
-import { framesOf, isIn, walk } from "./lib/person.mjs";
+import { framesOf, isAsked, isIn, signOut, walk } from "./lib/person.mjs";
 
 const NAME = "Harbor portal";
 
@@ -80,6 +80,17 @@ test("people sign in through Debian's LemonLDAP::NG", async (t) => {
       assert.ok(end.at.startsWith(`${provider.url}/saml/singleLogoutReturn?SAMLResponse=`), `${seen.join("\n")}\n${end.text.slice(0, 2000)}`);
     }
     assert.equal(await isIn(browser, server), false);
+  });
+
+  await t.test("signing out here signs out there", async () => {
+    const browser = new Browser();
+    await comesIn(browser);
+    assert.equal(await isAsked(browser, begin), false);
+    const to = await signOut(browser, server);
+    assert.ok(String(to).startsWith(`${provider.url}/saml/singleLogout?SAMLRequest=`), String(to));
+    const there = await walk(browser, to, { home: server.url });
+    assert.equal(there.at, `${server.url}/sign-in`, `${there.text.slice(0, 1500)}\n${provider.output()}`);
+    assert.equal(await isAsked(browser, begin), true);
   });
 
   await t.test("an encrypted assertion in a signed answer is read", async () => {

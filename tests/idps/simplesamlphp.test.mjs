@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { Browser } from "../openid/lib/browser.mjs";
 import { organization, peopleOf } from "../openid/lib/organization.mjs";
-import { isIn, walk } from "./lib/person.mjs";
+import { isAsked, isIn, signOut, walk } from "./lib/person.mjs";
 import { startSimpleSaml } from "./lib/simplesamlphp.mjs";
 
 const NAME = "Company portal";
@@ -116,6 +116,17 @@ test("people sign in through Debian's SimpleSAMLphp", async (t) => {
     assert.equal(there.at, back, `${seen.join("\n")}\n${there.text.slice(0, 1500)}\n${provider.output()}`);
     assert.ok(seen.some((at) => at.startsWith(`${provider.url}/saml2/idp/SingleLogoutService.php?SAMLResponse=`)));
     assert.equal(await isIn(browser, server), false);
+  });
+
+  await t.test("signing out here signs out there", async () => {
+    const browser = new Browser();
+    await comesIn(browser);
+    assert.equal(await isAsked(browser, begin), false);
+    const to = await signOut(browser, server);
+    assert.ok(String(to).startsWith(`${provider.url}/saml2/idp/SingleLogoutService.php?SAMLRequest=`), String(to));
+    const there = await walk(browser, to, { home: server.url });
+    assert.equal(there.at, `${server.url}/sign-in`, `${there.text.slice(0, 1500)}\n${provider.output()}`);
+    assert.equal(await isAsked(browser, begin), true);
   });
 
   await t.test("a new key counts once its metadata was read, and the old one as long as it stands there", async () => {

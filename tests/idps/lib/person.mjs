@@ -82,7 +82,29 @@ export function framesOf(text, own) {
   return tags.map((src) => String(new URL(src, own))).filter((src) => !src.startsWith(own));
 }
 
+// Signs out here, and goes on where that leads.
+export async function signOut(browser, server) {
+  const page = await walk(browser, `${server.url}/account`, { home: server.url });
+  const csrf = page.text.match(/name="csrf" value="([^"]+)"/)[1];
+  const answer = await browser.fetch(`${server.url}/sign-out`, { method: "POST", body: new URLSearchParams({ csrf }) });
+  const to = answer.headers.get("location");
+  return to ? new URL(to, server.url) : new URL(hopOf(await answer.text()) ?? "/sign-in", server.url);
+}
+
 // Whether somebody is signed in here.
 export async function isIn(browser, server) {
   return (await browser.fetch(`${server.url}/account`)).status === 200;
+}
+
+// Whether the provider asks who somebody is, or knows it still.
+export async function isAsked(browser, begin) {
+  let at = begin;
+  for (let step = 0; step < 8; step += 1) {
+    const answer = await browser.fetch(at, { headers: { accept: "text/html" } });
+    const text = await answer.text();
+    const to = answer.headers.get("location") ?? hopOf(text);
+    if (!to) return /type=["']?password/i.test(text);
+    at = String(new URL(to, at));
+  }
+  throw new Error(`goes in circles at ${at}`);
 }
