@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Installs what a command of this repository needs and is missing; does nothing when it is there.
 #   tools/provision.sh WHAT…
-# From Debian's packages (12 or newer): build chromium dns postgres node xmlsec
-# Into .tools, from PyPI, npm and crates.io, versions pinned: smtp schemathesis scim sbom authlib saml e2e openid cargo-deny cargo-fuzz
+# From Debian's packages (12 or newer): build chromium dns postgres node openssl xmlsec apache oidc-agent simplesamlphp lemonldap
+# Into .tools, from PyPI, npm and crates.io, versions pinned: smtp schemathesis scim sbom authlib saml jupyterhub pgadmin e2e openid
+#   products cargo-deny cargo-fuzz
 # Into .tools, from the Go module proxy, where Go is there: pebble (an ACME authority; its tests skip themselves without)
 # Only looked at, never installed: rust-check
 set -euo pipefail
@@ -106,32 +107,44 @@ need_node() {
 # stamp_is DIR WORDS…: DIR was filled from exactly these words (file digests, versions).
 stamp_is() { [ "$(cat "$1/.stamp" 2>/dev/null)" = "${*:2}" ]; }
 
-need_e2e() {
+# need_npm FOLDER WHAT: FOLDER/node_modules holds exactly what its lock file says.
+need_npm() {
   need_node
-  need_chromium
-  local folder="$ROOT/tests/e2e" digest
+  local folder="$ROOT/$1" digest
   digest=$(sha256sum "$folder/package.json" "$folder/package-lock.json" | sha256sum | cut -d' ' -f1)
   stamp_is "$folder/node_modules" "$digest" && return
-  say "installing the browser tests' npm packages"
+  say "installing $2"
   (cd "$folder" && npm ci --no-audit --no-fund --loglevel=error >&2) ||
-    die "npm ci failed in tests/e2e; check the network and the npm registry setting"
+    die "npm ci failed in $1; check the network and the npm registry setting"
   echo "$digest" >"$folder/node_modules/.stamp"
 }
 
-# Other people's clients of the OpenID provider.
-need_openid() {
-  need_node
-  local folder="$ROOT/tests/openid" digest
-  digest=$(sha256sum "$folder/package.json" "$folder/package-lock.json" | sha256sum | cut -d' ' -f1)
-  stamp_is "$folder/node_modules" "$digest" && return
-  say "installing the clients of the OpenID provider"
-  (cd "$folder" && npm ci --no-audit --no-fund --loglevel=error >&2) ||
-    die "npm ci failed in tests/openid; check the network and the npm registry setting"
-  echo "$digest" >"$folder/node_modules/.stamp"
+need_e2e() {
+  need_npm tests/e2e "the browser tests' npm packages"
+  need_chromium
+}
+
+# A relying party, started as an instance of its own; none of the machine's is touched.
+need_apache() { [ -e /usr/lib/apache2/modules/mod_auth_openidc.so ] || apt_install apache2 libapache2-mod-auth-openidc; }
+
+need_oidc_agent() { have oidc-agent || apt_install oidc-agent-cli; }
+
+# Identity providers, started with settings of a test's own.
+need_simplesamlphp() {
+  [ -d /usr/share/simplesamlphp/www ] && php -m 2>/dev/null | grep -qx dom && return
+  apt_install simplesamlphp php-cli php-xml
+}
+
+need_lemonldap() {
+  [ -d /usr/share/lemonldap-ng/portal/templates ] && have plackup &&
+    perl -MLasso -MXML::Simple -MIO::String -e 1 2>/dev/null && return
+  apt_install lemonldap-ng libplack-perl liblasso-perl libxml-simple-perl libio-string-perl
 }
 
 # pysaml2 signs with it.
 need_xmlsec() { have xmlsec1 || apt_install xmlsec1; }
+
+need_openssl() { have openssl || apt_install openssl; }
 
 # A Python 3.9+ that can make virtual environments; Debian ships that part as a package of its own.
 find_python() {
@@ -193,7 +206,9 @@ need_pebble() {
   echo "$PEBBLE_VERSION" >"$TOOLS/bin/pebble.version"
 }
 
-[ $# -gt 0 ] || die "say what to provide: tools/provision.sh rust-check build chromium dns postgres smtp node e2e openid authlib saml xmlsec schemathesis scim sbom pebble cargo-deny cargo-fuzz"
+KNOWN="rust-check build chromium dns postgres smtp node e2e openid authlib saml openssl xmlsec apache oidc-agent simplesamlphp"
+KNOWN+=" lemonldap jupyterhub pgadmin products schemathesis scim sbom pebble cargo-deny cargo-fuzz"
+[ $# -gt 0 ] || die "say what to provide: tools/provision.sh $KNOWN"
 mkdir -p "$TOOLS"
 for what in "$@"; do
   case "$what" in
@@ -204,12 +219,18 @@ for what in "$@"; do
     postgres) need_postgres ;;
     node) need_node ;;
     e2e) need_e2e ;;
-    openid) need_openid ;;
-    smtp | schemathesis | scim | sbom | authlib | saml) need_venv "$what" ;;
+    openid) need_npm tests/openid "the clients of the OpenID provider" ;;
+    products) need_npm tests/products "the proxy of JupyterHub" ;;
+    smtp | schemathesis | scim | sbom | authlib | saml | jupyterhub | pgadmin) need_venv "$what" ;;
+    openssl) need_openssl ;;
     xmlsec) need_xmlsec ;;
+    apache) need_apache ;;
+    oidc-agent) need_oidc_agent ;;
+    simplesamlphp) need_simplesamlphp ;;
+    lemonldap) need_lemonldap ;;
     pebble) need_pebble ;;
     cargo-deny) need_cargo_tool cargo-deny "$CARGO_DENY_VERSION" ;;
     cargo-fuzz) need_cargo_tool cargo-fuzz "$CARGO_FUZZ_VERSION" ;;
-    *) die "nothing called \`$what\` to provide; known: rust-check build chromium dns postgres smtp node e2e openid authlib saml xmlsec schemathesis scim sbom pebble cargo-deny cargo-fuzz" ;;
+    *) die "nothing called \`$what\` to provide; known: $KNOWN" ;;
   esac
 done

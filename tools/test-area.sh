@@ -162,9 +162,23 @@ api() {
 
 # Other people's OpenID clients sign in through the program, as products do; and it through other people's providers.
 openid() {
-  tools/provision.sh openid authlib saml xmlsec
+  tools/provision.sh openid authlib saml openssl xmlsec apache oidc-agent
   build_program
   node_tests tests/openid/*.test.mjs
+}
+
+# Identity providers of SAML that other people run: their own programs, whole.
+idps() {
+  tools/provision.sh node openssl simplesamlphp lemonldap
+  build_program
+  node_tests tests/idps/*.test.mjs
+}
+
+# Products that people sign in to, whole; 900 MB, so only when they are named.
+products() {
+  tools/provision.sh node products jupyterhub pgadmin
+  build_program
+  node_tests tests/products/*.test.mjs
 }
 
 # Public conformance testers for SCIM against the running program, and a drift check over its command line.
@@ -185,7 +199,7 @@ crate_tests() {
 filter=${1:-}
 case "$area" in
   fuzz-one) fuzz_one "$@" ;;
-  tidy | clippy | docs | rust | fuzz | deny | e2e | story | api | scim | openid) "$area" "$@" ;;
+  tidy | clippy | docs | rust | fuzz | deny | e2e | story | api | scim | openid | idps | products) "$area" "$@" ;;
   kill) kill_nine ;;
   *) crate_tests "$area" "$@" ;;
 esac

@@ -6,8 +6,8 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { startBailiwick } from "../e2e/lib/server.mjs";
 import { Browser } from "./lib/browser.mjs";
+import { organization } from "./lib/organization.mjs";
 
 const TOOLS = process.env.BAILIWICK_TOOLS ?? fileURLToPath(new URL("../../.tools", import.meta.url));
 const PYTHON = join(TOOLS, "venv/saml/bin/python");
@@ -35,20 +35,9 @@ async function startProvider(t, folder) {
 }
 
 test("people sign in through PyPI's pysaml2", async (t) => {
-  const env = { BAILIWICK_RATE_LIMIT_PERCENT: "0" };
-  const server = await startBailiwick({ args: ["--demo"], env, ready_ms: 180_000 });
-  t.after(() => server.stop());
-  const customers = (await server.cli("organization", "list", "--json")).filter((one) => one.kind === "customer");
-  let slug, domain;
-  for (const one of customers) {
-    const found = (await server.cli("domain", "list", "--organization", one.slug, "--json")).find((name) => name.state === "verified");
-    if (found) [slug, domain] = [one.slug, found.name];
-    if (slug) break;
-  }
-  assert.ok(slug, "the demo has an organization with a verified domain");
+  const { server, domain, words } = await organization(t);
 
   const tell = await startProvider(t, server.folder);
-  const words = ["--organization", slug, "--json"];
   const metadata = join(server.folder, "idp.xml");
   const mapping = join(server.folder, "mapping.json");
   writeFileSync(mapping, JSON.stringify({ email_claim: `${DIR}mail`, name_claim: `${DIR}displayName`, vouches_for_addresses: true, creates_accounts: true }));

@@ -5,9 +5,9 @@ import { createServer } from "node:http";
 import { join } from "node:path";
 import { test } from "node:test";
 import Provider from "oidc-provider";
-import { startBailiwick } from "../e2e/lib/server.mjs";
 import { freePort } from "../kit/process.mjs";
 import { Browser } from "./lib/browser.mjs";
+import { organization } from "./lib/organization.mjs";
 
 const SECRET = "a secret that nobody but the two of them knows";
 
@@ -30,23 +30,12 @@ async function startProvider(t, issuer, client) {
 }
 
 test("people sign in through npm's oidc-provider", async (t) => {
-  const env = { BAILIWICK_OUTBOUND_ALLOW_LOOPBACK: "true", BAILIWICK_RATE_LIMIT_PERCENT: "0" };
-  const server = await startBailiwick({ args: ["--demo"], env, ready_ms: 180_000 });
-  t.after(() => server.stop());
-  const customers = (await server.cli("organization", "list", "--json")).filter((one) => one.kind === "customer");
-  let slug, domain;
-  for (const one of customers) {
-    const found = (await server.cli("domain", "list", "--organization", one.slug, "--json")).find((name) => name.state === "verified");
-    if (found) [slug, domain] = [one.slug, found.name];
-    if (slug) break;
-  }
-  assert.ok(slug, "the demo has an organization with a verified domain");
+  const { server, domain, words } = await organization(t, { BAILIWICK_OUTBOUND_ALLOW_LOOPBACK: "true" });
 
   // The provider has to know where to send people back to, and the connection what to call itself there.
   const issuer = `http://127.0.0.1:${await freePort()}`;
   const secret = join(server.folder, "client-secret");
   writeFileSync(secret, `${SECRET}\n`);
-  const words = ["--organization", slug, "--json"];
   const made = await server.cli("idp", "add", "--name", "Company login", "--issuer", issuer, "--client-id", "bailiwick",
     "--client-secret-file", secret, "--scopes", "openid,email,profile,groups", ...words);
   assert.equal(made.state, "disabled");

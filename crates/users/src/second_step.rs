@@ -118,7 +118,8 @@ fn wait(
         expires,
         upstream.map(|one| one.connection),
         upstream.map(|one| one.subject.as_str()),
-        upstream.and_then(|one| one.session.as_deref())
+        upstream.and_then(|one| one.session.as_deref()),
+        upstream.and_then(|one| one.name.as_deref())
     ];
     tx.execute(&sql::INSERT, row)?;
     let event = Event::new(provider, "sign_in.second_step_asked")
@@ -288,8 +289,13 @@ fn way(tx: &mut ReadTx, token: &LinkToken) -> Result<Way, DbError> {
     if row.get::<String>(4)? != "active" {
         return Ok(Way::Disabled);
     }
-    let upstream =
-        Upstream { connection: row.get(0)?, subject: row.get(1)?, session: row.get(2)?, proved_at: None };
+    let upstream = Upstream {
+        connection: row.get(0)?,
+        subject: row.get(1)?,
+        session: row.get(2)?,
+        name: row.get(5)?,
+        proved_at: None,
+    };
     Ok(Way::Through(row.get(3)?, upstream))
 }
 

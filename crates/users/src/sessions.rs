@@ -112,6 +112,8 @@ pub struct Upstream {
     pub subject: String,
     /// The provider's name for its session.
     pub session: Option<String>,
+    /// How it wrote the subject, where a sign-out must write it the same.
+    pub name: Option<String>,
     /// When they proved themselves there, where it says so: older than the session, if the provider knew them already.
     pub proved_at: Option<Timestamp>,
 }
@@ -224,6 +226,7 @@ pub fn start_through(
             upstream.map(|one| one.connection),
             upstream.map(|one| one.subject.as_str()),
             upstream.and_then(|one| one.session.as_deref()),
+            upstream.and_then(|one| one.name.as_deref()),
         ],
     )?;
     let mut event = Event::new(provider, "session.started")
@@ -392,9 +395,16 @@ pub(crate) fn came_through(
     })
 }
 
-/// The connection that a live session was made through.
-pub(crate) fn connection_of(tx: &mut ReadTx, id: SessionId) -> Result<Option<ConnectionId>, DbError> {
-    Ok(tx.scalar::<Option<ConnectionId>>(&sql::CONNECTION_OF, params![id])?.flatten())
+/// Through which connection a live session was made, and for whom there.
+pub(crate) fn upstream_of(tx: &mut ReadTx, id: SessionId) -> Result<Option<Upstream>, DbError> {
+    let Some(row) = tx.first(&sql::UPSTREAM_OF, params![id])? else { return Ok(None) };
+    Ok(Some(Upstream {
+        connection: row.get(0)?,
+        subject: row.get::<Option<String>>(1)?.unwrap_or_default(),
+        session: row.get(2)?,
+        name: row.get(3)?,
+        proved_at: None,
+    }))
 }
 
 /// Ends every live session of this account but `except`, and what waits for a second step; gives how many sessions there

@@ -73,7 +73,7 @@ export async function signIn(page, server, { email, password = PASSWORD }, path 
   await page.waitForURL((url) => !url.pathname.startsWith("/sign-in"));
 }
 
-// The API with a token: `api.get(path)`, `api.post(path, body)` give the parsed answer.
+// The API with a token: `api.get(path)`, `api.post(path, body)` and so on give the parsed answer.
 export function apiOf(server, token) {
   const call = async (method, path, body) => {
     const response = await fetch(`${server.url}${path}`, {
@@ -85,7 +85,8 @@ export function apiOf(server, token) {
     assert.ok(response.ok, `${response.status} from ${method} ${path}: ${text.slice(0, 400)}`);
     return text ? JSON.parse(text) : undefined;
   };
-  return { get: (path) => call("GET", path), post: (path, body) => call("POST", path, body ?? {}) };
+  const bare = (method) => (path) => call(method, path);
+  return { get: bare("GET"), put: bare("PUT"), delete: bare("DELETE"), post: (path, body) => call("POST", path, body ?? {}) };
 }
 
 // Moves the server's clock, which stands still otherwise.

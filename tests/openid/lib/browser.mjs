@@ -19,6 +19,10 @@ export class Browser {
     return answer;
   }
 
+  cookie(origin, name) {
+    return this.#jars.get(origin)?.get(name);
+  }
+
   // Goes where redirects and pages that move on lead, signs in at the provider as `login`, and stops at a page of `home`.
   async follow(address, home, login) {
     let at = String(address);

@@ -2,13 +2,14 @@
 import assert from "node:assert/strict";
 import { PASSWORD, setUpLink, Visitor } from "../../e2e/lib/people.mjs";
 import { startBailiwick } from "../../e2e/lib/server.mjs";
+import { peopleOf } from "./organization.mjs";
 
 export const CALLBACK = "http://127.0.0.1:9/callback";
 export const AFTER = "http://127.0.0.1:9/bye";
 export const EMAIL = "nora@northwind-cloud.dev";
 
-export async function installation(t) {
-  const server = await startBailiwick();
+export async function installation(t, env = {}) {
+  const server = await startBailiwick({ env });
   t.after(server.stop);
   const visitor = new Visitor(server);
   const fields = { provider: "Northwind Cloud", email: EMAIL, name: "Nora Winter", password: PASSWORD };
@@ -24,7 +25,8 @@ export async function agree(visitor, address) {
     const text = await answer.text();
     if (answer.status === 303) {
       const to = answer.headers.get("location");
-      if (to.startsWith("http://127.0.0.1:9/")) return new URL(to);
+      const url = new URL(to, visitor.server.url);
+      if (url.origin !== visitor.server.url) return url;
       at = to;
       continue;
     }
@@ -39,4 +41,27 @@ export async function agree(visitor, address) {
     return new URL(next.replaceAll("&#38;", "&"));
   }
   throw new Error(`goes in circles at ${at}`);
+}
+
+// Opens a page of a product. Where it leads to us, the person agrees; the browser keeps the product's cookies. Ends at a page.
+export async function visit(browser, visitor, address, options = {}) {
+  let at = String(address);
+  for (let step = 0; step < 20; step += 1) {
+    if (new URL(at).origin === visitor.server.url) {
+      at = String(await agree(visitor, at));
+      continue;
+    }
+    const answer = await browser.fetch(at, options);
+    const to = answer.headers.get("location");
+    if (!to) return { status: answer.status, headers: answer.headers, text: await answer.text(), at };
+    at = String(new URL(to, at));
+  }
+  throw new Error(`goes in circles at ${at}`);
+}
+
+// The organization that runs the installation, with its people.
+export async function theProvider(server) {
+  const { slug } = (await server.cli("organization", "list", "--json")).find((one) => one.kind === "provider");
+  const words = ["--organization", slug, "--json"];
+  return { slug, words, people: await peopleOf({ server, slug, words }) };
 }

@@ -67,6 +67,7 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(26, "0026_abuse_reports"),
     migration!(27, "0027_support"),
     migration!(28, "0028_set_up_guides"),
+    migration!(29, "0029_saml_sign_out"),
 ];
 
 impl Migration {

@@ -69,7 +69,7 @@ async fn page(
         })
         .await?;
     let next = safe_next(next);
-    let came = came.filter(|connection| connection.active);
+    let came = came.map(|(connection, _)| connection).filter(|connection| connection.active);
     let escaped: String = url::form_urlencoded::byte_serialize(next.as_bytes()).collect();
     let again = came.as_ref().map(|connection| {
         format!("{}?again=yes&next={escaped}", single_sign_on::pages::sign_in::begin_path(connection.id))

@@ -219,11 +219,13 @@ async fn sign_out(State(app): State<App>, access: Access) -> web::Result {
         })
         .await?;
     let upstream = match &came {
-        Some(connection) => single_sign_on::logout::upstream_address(&app, connection, access.ctx.now).await,
+        Some((connection, upstream)) => {
+            single_sign_on::logout::upstream_address(&app, &access.ctx, connection, upstream).await
+        }
         None => None,
     };
     let mut response = match (upstream, &came) {
-        (Some(address), Some(connection)) => {
+        (Some(address), Some((connection, _))) => {
             single_sign_on::pages::sign_in::hop(&app, &access, address, &connection.name)?
         }
         _ => web::see_other("/sign-in")?,

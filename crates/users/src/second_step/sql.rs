@@ -3,10 +3,10 @@
 platform::statements! {
     pub(super) INSERT: Platform =
         "insert into pending_sign_ins (token_hash, account_id, created_at, expires_at, connection_id, upstream_subject,
-           upstream_session)
-         values ($1, $2, $3, $4, $5, $6, $7)";
+           upstream_session, upstream_name)
+         values ($1, $2, $3, $4, $5, $6, $7, $8)";
     pub(super) UPSTREAM: Platform =
-        "select p.connection_id, p.upstream_subject, p.upstream_session, c.organization_id, c.state
+        "select p.connection_id, p.upstream_subject, p.upstream_session, c.organization_id, c.state, p.upstream_name
          from pending_sign_ins p join connections c on c.id = p.connection_id
          where p.token_hash = $1";
     pub(super) FIND: Platform =

@@ -4,8 +4,8 @@ platform::statements! {
     pub(super) INSERT: Platform =
         "insert into sessions (id, account_id, token_hash, method, network, user_agent, created_at, last_seen_at,
            idle_expires_at, expires_at, idle_us, amr, level, auth_time, step_up_us, restricted, connection_id,
-           upstream_subject, upstream_session)
-         values ($1, $2, $3, $4, $5, $6, $7, $7, $8, $9, $10, $11, $12, $15, $13, $14, $16, $17, $18)";
+           upstream_subject, upstream_session, upstream_name)
+         values ($1, $2, $3, $4, $5, $6, $7, $7, $8, $9, $10, $11, $12, $15, $13, $14, $16, $17, $18, $19)";
     pub(super) LIVE: Platform =
         "select s.id, s.account_id, a.name, a.email, a.state, s.last_seen_at, s.idle_us,
            s.auth_time + s.step_up_us, s.restricted, s.created_at, s.expires_at, s.level, s.auth_time,
@@ -38,7 +38,8 @@ platform::statements! {
     pub(super) CAME_THROUGH: Platform =
         "select s.id, c.organization_id, c.id from sessions s left join connections c on c.id = s.connection_id
          where s.account_id = $1 and s.revoked_at is null and s.expires_at > $2";
-    pub(super) CONNECTION_OF: Platform =
-        "select connection_id from sessions where id = $1 and revoked_at is null";
+    pub(super) UPSTREAM_OF: Platform =
+        "select connection_id, upstream_subject, upstream_session, upstream_name from sessions
+         where id = $1 and revoked_at is null and connection_id is not null";
     pub(super) CLEAN: Housekeeping = "delete from sessions where expires_at < $1";
 }

@@ -231,13 +231,16 @@ pub(super) async fn change(
     let old = one(app, access, id).await?;
     let name = name_of(change.name.as_deref().unwrap_or(&old.name))?;
     let content = match old.settings.clone() {
-        Settings::Saml(before) => Content {
-            name,
-            settings: saml::changed(app, access, before, change.saml.as_ref()).await?,
-            mapping: change.mapping.unwrap_or(old.mapping),
-            // The key is ours; nobody gives it.
-            secret: None,
-        },
+        Settings::Saml(mut before) => {
+            before.sign_out_upstream = change.sign_out_upstream.unwrap_or(before.sign_out_upstream);
+            Content {
+                name,
+                settings: saml::changed(app, access, before, change.saml.as_ref()).await?,
+                mapping: change.mapping.unwrap_or(old.mapping),
+                // The key is ours; nobody gives it.
+                secret: None,
+            }
+        }
         Settings::Oidc(before) => Content {
             name,
             settings: Settings::Oidc(Oidc {

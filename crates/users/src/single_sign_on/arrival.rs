@@ -38,6 +38,9 @@ pub struct Identity {
     pub subject: String,
     /// The session there, where the provider names it.
     pub session: Option<String>,
+    /// How it wrote the subject, where a sign-out must write it the same.
+    #[serde(default)]
+    pub name: Option<String>,
     /// When the person proved themselves there, where it says so.
     pub proved_at: Option<Timestamp>,
     /// The provider says that there were two proofs.
@@ -386,6 +389,7 @@ fn enter(at: &Arriving<'_>, tx: &mut Tx, account: &Account) -> Result<Commit<Ent
         connection: at.connection.id,
         subject: at.identity.subject.clone(),
         session: at.identity.session.clone(),
+        name: at.identity.name.clone(),
         proved_at: at.identity.proved_at,
     };
     let managed = account.managed_by == Some(at.connection.organization);

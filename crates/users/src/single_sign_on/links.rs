@@ -177,14 +177,13 @@ fn refuse(
     Ok(Commit::changed(Connected::Refused(refusal), recorded))
 }
 
-/// The connection that the session of a request came through, with its name; for "sign in again" and "sign out there".
+/// The connection that the session of a request came through, and who somebody is there; for "sign in again" and "sign out
+/// there".
 pub(crate) fn of_session(
     tx: &mut ReadTx,
     session: Option<sessions::SessionId>,
-) -> Result<Option<Connection>, DbError> {
+) -> Result<Option<(Connection, sessions::Upstream)>, DbError> {
     let Some(session) = session else { return Ok(None) };
-    match sessions::connection_of(tx, session)? {
-        Some(id) => super::by_id(tx, id),
-        None => Ok(None),
-    }
+    let Some(upstream) = sessions::upstream_of(tx, session)? else { return Ok(None) };
+    Ok(super::by_id(tx, upstream.connection)?.map(|connection| (connection, upstream)))
 }

@@ -11,9 +11,9 @@ use platform::{App, Ctx};
 use url::Url;
 
 use super::oidc::{self, LogoutToken, Trouble};
-use super::{Connection, ConnectionId, saml, sql};
+use super::{Connection, ConnectionId, Oidc, Settings, saml, sql};
 use crate::accounts::join;
-use crate::sessions::{self, SessionId};
+use crate::sessions::{self, SessionId, Upstream};
 
 /// Ends the live sessions that were made through a connection, all or those of one subject or one session there; gives how
 /// many. The caller records.
@@ -92,12 +92,24 @@ pub(crate) fn take_saml(
 }
 
 /// Where to go on to after signing out here, if the connection is set so and the provider has an address for it.
-pub(crate) async fn upstream_address(app: &App, connection: &Connection, now: Timestamp) -> Option<String> {
-    // The sign-out of SAML would need the NameID as it was written there; only the provider's own is taken.
-    let settings = connection.settings.oidc()?;
-    if !settings.sign_out_upstream || !connection.active {
+pub(crate) async fn upstream_address(
+    app: &App,
+    ctx: &Ctx,
+    connection: &Connection,
+    upstream: &Upstream,
+) -> Option<String> {
+    if !connection.settings.sign_out_upstream() || !connection.active {
         return None;
     }
+    match &connection.settings {
+        Settings::Oidc(settings) => end_session_address(app, settings, ctx.now).await,
+        Settings::Saml(settings) => saml::sign_out_address(app, ctx, connection, settings, upstream)
+            .inspect_err(|trouble| tracing::warn!(%trouble, "no sign-out at a provider"))
+            .ok()?,
+    }
+}
+
+async fn end_session_address(app: &App, settings: &Oidc, now: Timestamp) -> Option<String> {
     let metadata = oidc::metadata_of(app, &settings.issuer, now).await;
     let metadata = metadata
         .inspect_err(|trouble: &Trouble| tracing::info!(%trouble, "no sign-out at a provider"))

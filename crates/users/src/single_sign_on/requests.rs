@@ -162,6 +162,11 @@ pub(crate) fn saml_id(app: &App, state: &LinkToken) -> String {
     derived(app, "saml", state)
 }
 
+/// As [`saml_id`], of a request to sign somebody out.
+pub(crate) fn saml_sign_out_id(app: &App, state: &LinkToken) -> String {
+    derived(app, "saml sign-out", state)
+}
+
 /// 43 characters: 256 bits (RFC 7636 §4.1).
 pub(crate) fn verifier(app: &App, state: &LinkToken) -> String {
     derived(app, "verifier", state)

@@ -32,7 +32,7 @@ use crate::tokens::LinkToken;
 pub(crate) mod answers;
 mod logout;
 
-pub(crate) use logout::{Asked, answer_address, read_request};
+pub(crate) use logout::{Asked, answer_address, read_answer, read_request, sign_out_address};
 
 /// Between the form of the provider and the browser that takes its answer up.
 pub(crate) const KEPT: std::time::Duration = std::time::Duration::from_secs(2 * MINUTE.as_secs());
@@ -361,6 +361,7 @@ fn identity(connection: &Connection, settings: &Saml, login: &Login) -> Result<I
         issuer: settings.entity_id.clone(),
         subject: login.name_id.value.clone(),
         session: login.session_index.clone(),
+        name: Some(logout::written(&login.name_id)),
         proved_at: Some(Timestamp::from_micros(login.authenticated.0)),
         two_proofs: login.context.as_deref().is_some_and(|context| TWO_PROOFS.contains(&context)),
         claims,

@@ -109,6 +109,14 @@ impl Settings {
         written.map_err(|error| DbError::Check(error.to_string()))
     }
 
+    /// Signing out here leads on to the provider's sign-out.
+    pub fn sign_out_upstream(&self) -> bool {
+        match self {
+            Self::Oidc(oidc) => oidc.sign_out_upstream,
+            Self::Saml(saml) => saml.sign_out_upstream,
+        }
+    }
+
     pub fn check(&self) -> Vec<Wrong> {
         match self {
             Self::Oidc(oidc) => oidc.check(),

@@ -132,6 +132,7 @@ pub(super) async fn new_content(
         signed_response: false,
         signed_assertion: false,
         sha1_until: None,
+        sign_out_upstream: new.sign_out_upstream.unwrap_or(true),
         own_certificate: key.certificate,
     };
     let settings = changed(app, access, empty, Some(&change)).await?;

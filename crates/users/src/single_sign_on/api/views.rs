@@ -26,7 +26,7 @@ pub struct NewConnection {
     #[serde(default)]
     #[schema(example = "https://login.example.com/realm")]
     pub issuer: String,
-    /// Of OpenID Connect alone, as everything up to `sign_out_upstream`.
+    /// Of OpenID Connect alone, as everything up to `scopes`.
     #[serde(default)]
     #[schema(example = "bailiwick")]
     pub client_id: String,
@@ -40,6 +40,7 @@ pub struct NewConnection {
     /// `openid`, `profile`, `email` when left out.
     #[serde(default)]
     pub scopes: Option<Vec<String>>,
+    /// Signing out here leads on to the provider's sign-out, where it has one; `true` when left out.
     #[serde(default)]
     pub sign_out_upstream: Option<bool>,
     #[serde(default)]
@@ -142,7 +143,7 @@ impl ConnectionView {
             client_proof: oidc.map_or(ClientProof::None, |oidc| oidc.client_proof),
             algorithm: oidc.map(|oidc| oidc.algorithm.clone()).unwrap_or_default(),
             scopes: oidc.map(|oidc| oidc.scopes.clone()).unwrap_or_default(),
-            sign_out_upstream: oidc.is_some_and(|oidc| oidc.sign_out_upstream),
+            sign_out_upstream: connection.settings.sign_out_upstream(),
             saml: connection.settings.saml().map(|saml| SamlView::new(app, connection.id, saml)),
             mapping: connection.mapping,
             redirect_uri,

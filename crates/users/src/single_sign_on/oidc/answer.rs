@@ -54,6 +54,7 @@ fn identity_of(settings: &Oidc, claims: &jose::Claims) -> Identity {
     Identity {
         issuer: settings.issuer.clone(),
         subject: claims.text("sub").unwrap_or_default().to_owned(),
+        name: None,
         session: id_token::session(claims),
         proved_at: id_token::proved_at(claims),
         two_proofs: id_token::two_proofs(claims),

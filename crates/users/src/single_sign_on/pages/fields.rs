@@ -94,7 +94,7 @@ impl Typed {
             vouches_for_addresses: true,
             ..Mapping::default()
         };
-        Self::default().with_mapping(&mapping, "")
+        Self { sign_out_upstream: Some(String::new()), ..Self::default() }.with_mapping(&mapping, "")
     }
 
     fn with_mapping(mut self, mapping: &Mapping, groups: &str) -> Self {
@@ -167,6 +167,7 @@ impl Typed {
         Ok(ConnectionChange {
             name: Some(self.name.clone()),
             mapping: Some(self.mapping(app, access).await?),
+            sign_out_upstream: Some(self.sign_out_upstream.is_some()),
             saml: Some(self.saml(before)),
             ..ConnectionChange::default()
         })

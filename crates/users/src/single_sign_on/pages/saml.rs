@@ -3,7 +3,7 @@
 use axum::body::Bytes;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Redirect};
 use platform::App;
 use platform::db::DbError;
 use platform::web::extract::{Path, Query};
@@ -18,11 +18,12 @@ use super::super::oidc::{Failure, Place, Trouble};
 use super::super::requests::{self, Intent};
 use super::super::settings::Saml;
 use super::super::{Connection, ConnectionId, saml as sso};
-use super::sign_in::{connection, finish, hop, is_disabled, over};
+use super::sign_in::{connection, finish, is_disabled, over};
 use crate::tokens::LinkToken;
 
 /// A Response of half a MiB in Base64, with room for the form around it.
 const FORM_BYTES_MAX: usize = 1024 * 1024;
+const SIGN_IN: &str = "/sign-in";
 
 pub(super) fn routes() -> Routes {
     const METADATA: &str = "/saml/{connection}/metadata";
@@ -207,6 +208,9 @@ async fn slo_redirect(
     };
     let received = Received::parse(query.as_deref().unwrap_or_default()).map_err(|error| refused(&error))?;
     let state = received.relay_state.clone();
+    if received.direction == Direction::Response {
+        return signed_out(&app, &access, &connection, &settings, &Message::Redirect(&received), state);
+    }
     sign_out(&app, &access, &connection, &settings, &Message::Redirect(&received), state).await
 }
 
@@ -217,8 +221,14 @@ async fn slo_form(
     body: Bytes,
 ) -> web::Result {
     let (connection, settings) = of_saml(&app, id).await?;
-    let form = form(&body, Direction::Request)?;
+    let is_answer =
+        url::form_urlencoded::parse(&body).any(|(name, _)| name == Direction::Response.field());
+    let direction = if is_answer { Direction::Response } else { Direction::Request };
+    let form = form(&body, direction)?;
     let xml = saml::post::decode(&form.message).map_err(|error| Problem::malformed(error.to_string()))?;
+    if is_answer {
+        return signed_out(&app, &access, &connection, &settings, &Message::Post(&xml), form.relay_state);
+    }
     sign_out(&app, &access, &connection, &settings, &Message::Post(&xml), form.relay_state).await
 }
 
@@ -250,11 +260,30 @@ async fn sign_out(
             let again = Trouble::new(Place::LogoutToken, "request_used", "this request was used before");
             Err(sign_out_refused(&again))
         }
-        (LoggedOut::Done { .. }, Some(address)) => hop(app, access, address, &connection.name),
-        (LoggedOut::Done { .. }, None) => Ok(see_sign_in()),
+        // No page of ours between: many providers load this address in a frame, where no page of ours is shown.
+        (LoggedOut::Done { .. }, Some(address)) => web::see_other(&address),
+        (LoggedOut::Done { .. }, None) => web::see_other(SIGN_IN),
     }
 }
 
-fn see_sign_in() -> Response {
-    Redirect::to("/sign-in").into_response()
+/// Back from the provider's sign-out, which was asked for here. The session here had ended before; this is for its person.
+fn signed_out(
+    app: &App,
+    access: &Access,
+    connection: &Connection,
+    settings: &Saml,
+    message: &Message<'_>,
+    relay_state: Option<String>,
+) -> web::Result {
+    let now = access.ctx.now;
+    match sso::read_answer(app, connection, settings, message, relay_state.as_deref(), now) {
+        Ok(()) => web::see_other(SIGN_IN),
+        Err(trouble) => Err(Problem::new(
+            StatusCode::BAD_GATEWAY,
+            "sign-out-unfinished",
+            "You are signed out here, but perhaps not at your provider",
+        )
+        .detail(&trouble)
+        .cure("sign out at the provider, or close all windows of the browser")),
+    }
 }

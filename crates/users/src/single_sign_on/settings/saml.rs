@@ -43,6 +43,9 @@ pub struct Saml {
     pub signed_assertion: bool,
     /// SHA-1 is taken until then.
     pub sha1_until: Option<Timestamp>,
+    /// Signing out here leads on to the provider's sign-out.
+    #[serde(default)]
+    pub sign_out_upstream: bool,
     /// Our certificate for this connection, in Base64; its key is the connection's secret.
     pub own_certificate: String,
 }
@@ -70,6 +73,11 @@ impl Saml {
     /// The provider's address for messages of ours by redirect.
     pub fn sign_on_address(&self) -> Option<&str> {
         self.sign_on.iter().find(|one| one.binding == REDIRECT).map(|one| one.location.as_str())
+    }
+
+    /// Where the provider takes requests to sign somebody out, by redirect.
+    pub fn sign_out_address(&self) -> Option<&str> {
+        self.sign_out.iter().find(|one| one.binding == REDIRECT).map(|one| one.location.as_str())
     }
 
     /// Where an answer about a sign-out goes by redirect.

@@ -8,13 +8,15 @@ use base64::engine::general_purpose::STANDARD;
 use platform::time::{DAY, MINUTE, Timestamp};
 use saml::redirect::{Direction, Received};
 use saml::xml::{Document, Limits};
-use saml::{NameId, SigningKey, Time, names};
+use saml::{SigningKey, Time, names};
 use serde_json::{Value, json};
 use testkit::{Answer, Client, Kit};
 use url::Url;
 
 use super::{api, leads_to, options};
 use crate::domains::tests::verified;
+
+mod sign_out;
 
 const ENTITY: &str = "https://idp.harbor.example/saml";
 const MARA: &str = "mara@harbor.example";
@@ -395,63 +397,6 @@ async fn our_metadata_says_where_answers_go_and_holds_no_secret() {
             .get(&format!("/saml/{}/metadata", world.kit.ctx().id::<crate::single_sign_on::ConnectionId>()))
             .await
             .expect(404);
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn a_sign_out_at_the_saml_provider_ends_the_session_here() {
-    on_both(async |world| {
-        let mut browser = world.signed_in().await;
-        let now = Time(world.kit.now().micros());
-        let name_id = NameId {
-            value: MARA.into(),
-            format: Some(names::EMAIL.into()),
-            name_qualifier: None,
-            sp_name_qualifier: None,
-        };
-        let request = saml::logout::LogoutRequest {
-            id: "_out1",
-            issued: now,
-            destination: world.view["saml"]["slo_url"].as_str().unwrap(),
-            issuer: ENTITY,
-            name_id: &name_id,
-            session_index: Some("_session1"),
-            not_on_or_after: now.plus_seconds(60),
-        };
-        let address = saml::redirect::address(
-            "https://x/",
-            Direction::Request,
-            &request.to_xml(),
-            Some("r"),
-            &world.idp.key,
-        )
-        .unwrap();
-        let query = address.split_once('?').unwrap().1;
-        let unsigned = query.split("&SigAlg").next().unwrap();
-        let path = format!("/saml/{}/slo", world.connection);
-        browser.get(&format!("{path}?{unsigned}")).await.expect(403);
-        browser.get("/account").await.expect(200);
-        let back = leads_to(&browser.get(&format!("{path}?{query}")).await.expect(200));
-        assert!(back.as_str().starts_with("https://idp.harbor.example/slo?SAMLResponse="), "{back}");
-        assert!(back.query_pairs().any(|(name, value)| name == "RelayState" && value == "r"));
-        browser.get("/account").await.expect(303);
-        browser.get(&format!("{path}?{query}")).await.expect(403);
-        // As a form, signed in itself.
-        let mut again = world.kit.nobody();
-        let asked = world.begin(&mut again).await;
-        let said = Said { id: "_a2", ..world.said(&asked) };
-        world.answer(&mut again, &asked, &said).await.expect(303);
-        let request = saml::logout::LogoutRequest { id: "_out2", ..request };
-        let bare = STANDARD.encode(request.to_xml());
-        for (field, status, still) in [(bare, 403, 200), (world.sign(&request.to_xml()), 200, 303)] {
-            let form = encoded(&[("SAMLRequest", field.as_str())]);
-            let kind = Some("application/x-www-form-urlencoded");
-            again.send(Method::POST, &path, kind, form.into_bytes()).await.expect(status);
-            again.get("/account").await.expect(still);
-        }
-        let logged_out = world.actions().await.into_iter().filter(|one| one == "single_sign_on.logged_out");
-        assert_eq!(logged_out.count(), 2);
     })
     .await;
 }
