@@ -74,8 +74,7 @@ impl<T: Clone + Send + 'static> Receiver<T> {
     async fn start(authority: String, serve: Serve<T>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
-        let receiver =
-            Self { address, authority, shared: Shared::new(), accepting: Mutex::new(None), serve };
+        let receiver = Self { address, authority, shared: Shared::new(), accepting: Mutex::new(None), serve };
         receiver.accept(listener);
         receiver
     }
@@ -122,7 +121,8 @@ impl<T: Clone + Send + 'static> Receiver<T> {
 
 impl Receiver<Received> {
     pub async fn http() -> Self {
-        let serve: Serve<Received> = Arc::new(|stream, shared| drop(tokio::spawn(serve_http(stream, shared))));
+        let serve: Serve<Received> =
+            Arc::new(|stream, shared| drop(tokio::spawn(serve_http(stream, shared))));
         Self::start(String::new(), serve).await
     }
 

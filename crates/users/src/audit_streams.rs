@@ -365,11 +365,7 @@ pub fn rotate(
     Ok(Commit::changed(Done::Yes(current), recorded))
 }
 
-pub fn delete(
-    tx: &mut Tx,
-    organization: OrganizationId,
-    id: StreamId,
-) -> Result<Commit<Done>, DbError> {
+pub fn delete(tx: &mut Tx, organization: OrganizationId, id: StreamId) -> Result<Commit<Done>, DbError> {
     organizations::lock(tx, organization)?;
     let Some(stream) = get(tx, organization, id)? else { return Ok(Commit::unchanged(Done::NoSuchStream)) };
     tx.execute(&sql::DELETE, params![organization, id])?;
@@ -379,11 +375,7 @@ pub fn delete(
 }
 
 /// Somebody tried the stream; `worked` says what came of it.
-fn record_test(
-    tx: &mut Tx,
-    stream: &Stream,
-    worked: bool,
-) -> Result<Commit<()>, DbError> {
+fn record_test(tx: &mut Tx, stream: &Stream, worked: bool) -> Result<Commit<()>, DbError> {
     let event = about(stream.organization, stream.id, "audit_stream.tested", &stream.name);
     let recorded = tx.record(event.with("worked", worked));
     Ok(Commit::changed((), recorded))

@@ -24,9 +24,9 @@ pub struct Dialed {
 pub fn check_url(url: &str, allow_loopback: bool) -> Result<(), Refusal> {
     let target = Target::parse(url, allow_loopback)?;
     let plain = target.url.scheme() == "http";
-    let allowed = target.address.is_none_or(|ip| {
-        (allow_loopback && address::is_loopback(ip)) || (!plain && address::is_global(ip))
-    });
+    let allowed = target
+        .address
+        .is_none_or(|ip| (allow_loopback && address::is_loopback(ip)) || (!plain && address::is_global(ip)));
     if allowed { Ok(()) } else { Err(Refusal::NotPublic) }
 }
 

@@ -18,8 +18,8 @@ mod people;
 mod policies;
 mod product;
 mod reviews;
-mod support;
 mod strong_sign_in;
+mod support;
 
 #[derive(Subcommand)]
 pub enum Act {

@@ -24,9 +24,9 @@ use users::names::Name;
 use users::policies::rollout::{Planned, Stage};
 use users::policies::{self, AppliesTo, Content, Decided, Rules, Target};
 use users::products::{self, NewRule, Settings};
-use users::{api_tokens, audit_streams, directories, totp};
 use users::second_step::{self, Given};
 use users::tokens::LinkToken;
+use users::{api_tokens, audit_streams, directories, totp};
 
 use super::DemoError;
 use super::people::person;

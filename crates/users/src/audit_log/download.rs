@@ -30,15 +30,13 @@ struct Place {
 async fn next(mut place: Place) -> std::io::Result<Option<(Bytes, Place)>> {
     let Some(below) = place.below.take() else { return Ok(None) };
     let (organization, asked) = (place.organization, place.asked.clone());
-    let found: search::Found = place
-        .app
-        .db()
-        .read(move |tx| api::find(tx, organization, asked, (below, PAGE)))
-        .await
-        .map_err(|error: DbError| {
-            tracing::error!(%error, "a download of events broke off");
-            std::io::Error::other("the store failed")
-        })?;
+    let found: search::Found =
+        place.app.db().read(move |tx| api::find(tx, organization, asked, (below, PAGE))).await.map_err(
+            |error: DbError| {
+                tracing::error!(%error, "a download of events broke off");
+                std::io::Error::other("the store failed")
+            },
+        )?;
     let mut text = if place.first { place.format.head().to_owned() } else { String::new() };
     for event in found.events {
         text.push_str(&formats::line(place.format, &place.source, &EventView::from(event)));

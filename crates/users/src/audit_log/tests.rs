@@ -246,8 +246,15 @@ async fn who_may_read_the_log() {
             let mut stranger = kit.owner_of("quay").await;
             let mut member = kit.as_role("harbor", Role::Member).await;
             let mut auditor = kit.as_role("harbor", Role::Auditor).await;
-            for path in ["events", "events/0", "events/0/proof", "checkpoint", "consistency?from=0", "export", "download?format=cef"]
-            {
+            for path in [
+                "events",
+                "events/0",
+                "events/0/proof",
+                "checkpoint",
+                "consistency?from=0",
+                "export",
+                "download?format=cef",
+            ] {
                 let path = format!("{AUDIT}/{path}");
                 kit.nobody().get(&path).await.expect(401);
                 stranger.get(&path).await.expect(404);

@@ -264,10 +264,8 @@ pub(super) async fn make(
 ) -> Result<(Stream, Option<String>), Problem> {
     let new = read_body(app, body)?;
     let (organization, ctx, inside) = (access.organization_id()?, access.ctx.clone(), app.clone());
-    let done = app
-        .db()
-        .write(&access.ctx, move |tx| super::create(&inside, &ctx, tx, organization, &new))
-        .await?;
+    let done =
+        app.db().write(&access.ctx, move |tx| super::create(&inside, &ctx, tx, organization, &new)).await?;
     match done.value {
         Creation::Done(stream, secret) => Ok((*stream, secret.map(|secret| signing::shown(&secret)))),
         Creation::NameTaken => Err(Problem::conflict("a stream has this name already")

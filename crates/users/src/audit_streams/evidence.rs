@@ -8,12 +8,8 @@ use platform::time::Timestamp;
 
 use super::{LIVE_WITHIN, State, Stream, list};
 
-pub(crate) const STREAMED: EvidenceSource = EvidenceSource {
-    row: "USR-C6",
-    side: Side::Customer,
-    depends_on: &["audit_stream."],
-    evaluate,
-};
+pub(crate) const STREAMED: EvidenceSource =
+    EvidenceSource { row: "USR-C6", side: Side::Customer, depends_on: &["audit_stream."], evaluate };
 
 fn evaluate(tx: &mut ReadTx, organization: OrganizationId, now: Timestamp) -> Result<Finding, DbError> {
     let slug = principals::organization(tx, organization)?.map(|found| found.slug).unwrap_or_default();
@@ -58,9 +54,15 @@ fn missing(streams: &[Stream], page: &str) -> Finding {
         return Finding::not_met(why).with_action("Test the stream", of(stream), 5);
     }
     match streams.first() {
-        Some(stream) => Finding::not_met(format!("the stream `{}` is paused", stream.name))
-            .with_action("Resume the stream", of(stream), 1),
-        None => Finding::not_met("the audit log is not streamed to your own monitoring")
-            .with_action("Add a stream", format!("{page}/new"), 10),
+        Some(stream) => Finding::not_met(format!("the stream `{}` is paused", stream.name)).with_action(
+            "Resume the stream",
+            of(stream),
+            1,
+        ),
+        None => Finding::not_met("the audit log is not streamed to your own monitoring").with_action(
+            "Add a stream",
+            format!("{page}/new"),
+            10,
+        ),
     }
 }

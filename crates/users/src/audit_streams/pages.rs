@@ -35,9 +35,7 @@ pub(crate) fn routes() -> Routes {
         .add(routes::get(NEW, "audit_stream.create_page", MANAGE, new_page).recent())
         .add(routes::post(NEW, "audit_stream.create_form", MANAGE, create).recent().records(RECORDS))
         .add(routes::get(ONE, "audit_stream.show_page", READ, show))
-        .add(
-            routes::post(TEST, "audit_stream.test_form", MANAGE, test).limit(Limit::Heavy).records(RECORDS),
-        )
+        .add(routes::post(TEST, "audit_stream.test_form", MANAGE, test).limit(Limit::Heavy).records(RECORDS))
         .add(routes::post(PAUSE, "audit_stream.pause_form", MANAGE, pause).records(RECORDS))
         .add(routes::post(RESUME, "audit_stream.resume_form", MANAGE, resume).records(RECORDS))
         .add(routes::post(SECRET, "audit_stream.rotate_form", MANAGE, rotate).recent().records(RECORDS))
@@ -178,11 +176,7 @@ fn secret_page(
     Ok(response)
 }
 
-async fn create(
-    State(app): State<App>,
-    access: Access,
-    Form(form): Form<NewForm>,
-) -> platform::web::Result {
+async fn create(State(app): State<App>, access: Access, Form(form): Form<NewForm>) -> platform::web::Result {
     let body = NewStreamBody {
         name: form.name.clone(),
         kind: form.kind.clone(),
@@ -193,9 +187,7 @@ async fn create(
         paused: !form.paused.is_empty(),
     };
     match api::make(&app, &access, &body).await {
-        Ok((stream, Some(secret))) => {
-            secret_page(&app, &access, (stream.id, stream.name, secret), false)
-        }
+        Ok((stream, Some(secret))) => secret_page(&app, &access, (stream.id, stream.name, secret), false),
         Ok((stream, None)) => {
             let to = format!("/o/{}/audit-streams/{}", access.organization()?.slug, stream.id);
             browser::see_other_with(&to, Tone::Good, "The stream is added. Test it now.")
@@ -296,12 +288,7 @@ struct DeletePage {
     errors: FieldErrors,
 }
 
-async fn delete_form(
-    app: &App,
-    access: &Access,
-    id: StreamId,
-    errors: FieldErrors,
-) -> platform::web::Result {
+async fn delete_form(app: &App, access: &Access, id: StreamId, errors: FieldErrors) -> platform::web::Result {
     let status = if errors.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     let view = api::view_of(app, access, id).await?;
     let summary = match view.waiting {

@@ -107,8 +107,9 @@ pub(super) async fn failed(
     let since = stream.failing_since.unwrap_or(now);
     let wait = failure.wait.map_or(backoff(failures), |asked| asked.max(backoff(failures)));
     let words: String = failure.words.chars().take(500).collect();
-    let row = params![claim.organization, claim.id, claim.until, failures, since, words.as_str(), now.plus(wait)]
-        .to_vec();
+    let row =
+        params![claim.organization, claim.id, claim.until, failures, since, words.as_str(), now.plus(wait)]
+            .to_vec();
     let halts = failure.gone || now.since(since) >= HALTED_AFTER;
     if !halts && failures != FAILURES_TOLD {
         return app.db().housekeeping(move |tx| tx.execute(&sql::FAILED, &row).map(drop)).await;

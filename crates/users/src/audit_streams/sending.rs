@@ -58,7 +58,8 @@ pub(super) async fn send(
     (message, now): (&str, Timestamp),
 ) -> Result<String, Failure> {
     let client = app.find_service::<Outbound>();
-    let client = client.ok_or_else(|| Failure::new("this program has no client for requests to the outside"))?;
+    let client =
+        client.ok_or_else(|| Failure::new("this program has no client for requests to the outside"))?;
     match stream.kind {
         Kind::Webhook => {
             let body: String =
@@ -121,7 +122,9 @@ async fn post(
     let status = answer.status.as_u16();
     let words = match status {
         200..=299 => return Ok(format!("the receiver answered {status}")),
-        300..=399 => format!("the receiver answered {status}: redirects are not followed, enter the last address"),
+        300..=399 => {
+            format!("the receiver answered {status}: redirects are not followed, enter the last address")
+        }
         401 | 403 => format!("the receiver answered {status}: does it know the secret of this stream?"),
         404 => "the receiver answered 404: is the path right?".to_owned(),
         410 => "the receiver answered 410: it wants nothing more".to_owned(),
@@ -148,4 +151,3 @@ async fn write(client: &Outbound, stream: &Stream, frames: &[u8]) -> Result<Stri
         }
     }
 }
-

@@ -347,6 +347,7 @@ impl<'a> Scene<'a> {
         let identity = Identity {
             issuer: self.connection.settings.issuer().to_owned(),
             subject: person.account.email.clone(),
+            name: None,
             session: None,
             proved_at: Some(self.ctx.now),
             two_proofs: false,

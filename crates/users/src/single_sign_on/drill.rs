@@ -199,6 +199,7 @@ impl At<'_> {
             metadata_url: None,
             valid_until: None,
             name_id_format: None,
+            sign_out_upstream: false,
             unsolicited: false,
             signed_response: false,
             signed_assertion: false,

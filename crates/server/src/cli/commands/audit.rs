@@ -82,7 +82,10 @@ impl Filter {
             ("until", &self.until),
         ];
         let given = parts.iter().filter_map(|(name, value)| Some((*name, value.as_deref()?)));
-        url::form_urlencoded::Serializer::new(String::new()).append_pair(also.0, also.1).extend_pairs(given).finish()
+        url::form_urlencoded::Serializer::new(String::new())
+            .append_pair(also.0, also.1)
+            .extend_pairs(given)
+            .finish()
     }
 }
 

@@ -48,7 +48,8 @@ pub(super) enum StreamCommand {
     Delete { id: String },
 }
 
-pub(super) const COLUMNS: &[&str] = &["id", "name", "kind", "state", "live", "waiting", "acknowledged_at", "failure"];
+pub(super) const COLUMNS: &[&str] =
+    &["id", "name", "kind", "state", "live", "waiting", "acknowledged_at", "failure"];
 
 impl StreamCommand {
     /// `base` is the path of the organization's streams.

@@ -9,7 +9,8 @@ const API: &str = "/api/v1/organizations/harbor/audit/streams";
 const PAGES: &str = "/o/harbor/audit-streams";
 
 pub(super) async fn tell(story: &mut Story<'_>, owner: &mut Client) {
-    let body = json!({ "name": "One", "kind": "webhook", "target": "https://siem.example/", "format": "jsonl" });
+    let body =
+        json!({ "name": "One", "kind": "webhook", "target": "https://siem.example/", "format": "jsonl" });
     let made = owner.post(API, body).await;
     let id = story.did("audit_stream.create", made).await.json()["id"].as_str().expect("an id").to_owned();
     for (act, action) in [

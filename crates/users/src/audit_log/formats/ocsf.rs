@@ -26,7 +26,9 @@ const OTHER: u32 = 99;
 fn class(action: &str) -> Class {
     match action {
         "account.created" | "directory_user.created" => account(1),
-        "account.activated" | "account.restored" | "directory_user.reactivated" | "member.restored" => account(2),
+        "account.activated" | "account.restored" | "directory_user.reactivated" | "member.restored" => {
+            account(2)
+        }
         "password.changed" | "password.change_refused" => account(3),
         "password.recovered" => account(4),
         "account.suspended" | "directory_user.deactivated" | "member.suspended" => account(5),

@@ -12,8 +12,7 @@ use testkit::{Client, Kit};
 
 use super::{AREAS, AUDIT};
 
-const ACTIONS: [&str; 6] =
-    ["test.a", "test.ab", "test_b.a", "tesu.a", "organization.created", "test.z"];
+const ACTIONS: [&str; 6] = ["test.a", "test.ab", "test_b.a", "tesu.a", "organization.created", "test.z"];
 
 /// `count` events, each by one of three actors about one of four targets, ten minutes apart.
 async fn fill(kit: &Kit, organization: OrganizationId, count: usize) {
@@ -39,9 +38,8 @@ async fn found(kit: &Kit, organization: OrganizationId, filter: &Filter, limit: 
     let (mut all, mut below) = (Vec::new(), None);
     loop {
         let wanted = filter.clone();
-        let page = move |tx: &mut platform::db::ReadTx| {
-            search::search(tx, organization, &wanted, below, limit)
-        };
+        let page =
+            move |tx: &mut platform::db::ReadTx| search::search(tx, organization, &wanted, below, limit);
         let page = kit.app.db().read::<_, DbError, _>(page).await.unwrap();
         assert!(page.events.len() <= limit as usize);
         all.extend(page.events);
@@ -67,9 +65,15 @@ async fn a_search_gives_what_a_look_at_every_event_gives() {
             };
             let middle = every[30].at;
             let account = uuid::Uuid::from_u128(7).to_string();
-            let actors = [None, party(Some("operator"), ""), party(None, "one"), party(Some("account"), &account)];
+            let actors =
+                [None, party(Some("operator"), ""), party(None, "one"), party(Some("account"), &account)];
             let targets = [None, party(Some("thing"), "2"), party(None, "0"), party(Some("other"), "2")];
-            let times = [(None, None), (Some(middle), None), (None, Some(middle)), (Some(every[10].at), Some(middle))];
+            let times = [
+                (None, None),
+                (Some(middle), None),
+                (None, Some(middle)),
+                (Some(every[10].at), Some(middle)),
+            ];
             for action in ["", "test", "test.", "test.a", "test_", "organization.", "zzz"] {
                 for actor in &actors {
                     for target in &targets {
@@ -121,7 +125,10 @@ async fn a_time_long_ago_is_found_without_reading_what_came_since() {
             let filter = Filter { until, ..Filter::default() };
             let first = move |tx: &mut platform::db::ReadTx| search::search(tx, harbor, &filter, None, 5);
             let page = kit.app.db().read::<_, DbError, _>(first).await.unwrap();
-            assert_eq!(page.events.iter().map(|event| event.sequence).collect::<Vec<_>>(), [12, 11, 10, 9, 8]);
+            assert_eq!(
+                page.events.iter().map(|event| event.sequence).collect::<Vec<_>>(),
+                [12, 11, 10, 9, 8]
+            );
             // Bounded all the same: a filter that nothing decides by an index gives way and says where it stands.
             let nobody = Some(Party { kind: Some("account".to_owned()), id: "operator".to_owned() });
             let system = Some(Party { kind: Some("x".to_owned()), id: String::new() });

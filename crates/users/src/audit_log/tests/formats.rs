@@ -205,7 +205,11 @@ fn known_events_have_their_class() {
             leaf_hash: "00".repeat(32),
         };
         let read: Value = serde_json::from_str(&line(Format::Ocsf, &source(), &event)).unwrap();
-        (read["type_uid"].as_u64().unwrap(), read["status_id"].as_u64().unwrap(), read["src_endpoint"]["ip"].clone())
+        (
+            read["type_uid"].as_u64().unwrap(),
+            read["status_id"].as_u64().unwrap(),
+            read["src_endpoint"]["ip"].clone(),
+        )
     };
     let ip = json!("203.0.113.7");
     assert_eq!(of("session.started"), (300_201, 1, ip.clone()));
@@ -226,7 +230,10 @@ async fn a_download_holds_what_the_list_holds() {
             owner.post("/api/v1/organizations/harbor/groups", json!({"name": "=cmd|x"})).await.expect(201);
             let list = owner.get(&format!("{AUDIT}/events")).await.expect(200).json();
             let lines = owner.get(&format!("{AUDIT}/download")).await.expect(200);
-            assert_eq!(lines.header("content-disposition"), Some("attachment; filename=\"audit-harbor.jsonl\""));
+            assert_eq!(
+                lines.header("content-disposition"),
+                Some("attachment; filename=\"audit-harbor.jsonl\"")
+            );
             let read: Vec<Value> =
                 lines.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
             assert_eq!(read.len(), 7);
@@ -237,13 +244,17 @@ async fn a_download_holds_what_the_list_holds() {
             let csv = owner.get(&format!("{AUDIT}/download?format=csv&action=group.")).await.expect(200);
             assert_eq!(csv.header("content-type"), Some("text/csv; charset=utf-8"));
             assert_eq!(csv.text().lines().count(), 6);
-            let cef = owner.get("/o/harbor/audit-log/download?format=cef&action=group.&actor=").await.expect(200);
+            let cef =
+                owner.get("/o/harbor/audit-log/download?format=cef&action=group.&actor=").await.expect(200);
             assert!(cef.text().lines().all(|line| line.starts_with("CEF:0|Bailiwick|Bailiwick|")));
             assert_eq!(cef.text().lines().count(), 5);
             owner.get(&format!("{AUDIT}/download?format=xml")).await.expect(422);
             owner.get(&format!("{AUDIT}/download?since=x")).await.expect(422);
             let page = owner.get("/o/harbor/audit-log/export?action=group.").await.expect(200).text();
-            assert!(page.contains("name=\"action\" value=\"group.\"") && page.contains("fit the filters"), "{page}");
+            assert!(
+                page.contains("name=\"action\" value=\"group.\"") && page.contains("fit the filters"),
+                "{page}"
+            );
         },
         AREAS,
     )
@@ -267,7 +278,9 @@ async fn a_long_log_is_downloaded_page_by_page() {
             let text = owner.get(&format!("{AUDIT}/download?format=ocsf")).await.expect(200).text();
             let sequences: Vec<u64> = text
                 .lines()
-                .map(|line| serde_json::from_str::<Value>(line).unwrap()["metadata"]["sequence"].as_u64().unwrap())
+                .map(|line| {
+                    serde_json::from_str::<Value>(line).unwrap()["metadata"]["sequence"].as_u64().unwrap()
+                })
                 .collect();
             assert_eq!(sequences, (0..1503).rev().collect::<Vec<u64>>());
         },

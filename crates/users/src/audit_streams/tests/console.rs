@@ -16,18 +16,36 @@ async fn the_pages_do_what_the_api_does() {
             assert!(owner.get(PAGE).await.expect(200).text().contains("Nothing is streamed"));
             owner.get(&format!("{PAGE}/new")).await.expect(200);
             let target = receiver.url("/in");
-            let fields = [("name", "SIEM"), ("kind", "webhook"), ("target", "https://10.0.0.1/"), ("format", "ocsf"), ("from", "start")];
+            let fields = [
+                ("name", "SIEM"),
+                ("kind", "webhook"),
+                ("target", "https://10.0.0.1/"),
+                ("format", "ocsf"),
+                ("from", "start"),
+            ];
             let refused = owner.submit(&format!("{PAGE}/new"), &fields).await.expect(422).text();
-            assert!(refused.contains("not on the public internet") && refused.contains("value=\"SIEM\""), "{refused}");
-            let fields = [("name", "SIEM"), ("kind", "webhook"), ("target", &target), ("format", "ocsf"), ("from", "start")];
+            assert!(
+                refused.contains("not on the public internet") && refused.contains("value=\"SIEM\""),
+                "{refused}"
+            );
+            let fields = [
+                ("name", "SIEM"),
+                ("kind", "webhook"),
+                ("target", &target),
+                ("format", "ocsf"),
+                ("from", "start"),
+            ];
             let made = owner.submit(&format!("{PAGE}/new"), &fields).await.expect(201);
             assert_eq!(made.header("cache-control"), Some("no-store"));
             assert!(made.text().contains("whsec_"));
-            let id = owner.get(STREAMS).await.expect(200).json()["items"][0]["id"].as_str().unwrap().to_owned();
+            let id =
+                owner.get(STREAMS).await.expect(200).json()["items"][0]["id"].as_str().unwrap().to_owned();
             let one = format!("{PAGE}/{id}");
             assert!(owner.get(&one).await.expect(200).text().contains("Waits for its first acknowledgement"));
             owner.submit(&format!("{one}/test"), &[]).await.expect(303);
-            assert!(owner.get(&one).await.expect(200).text().contains("It works: the receiver answered 200."));
+            assert!(
+                owner.get(&one).await.expect(200).text().contains("It works: the receiver answered 200.")
+            );
             receiver.set(Manner::Answers(403));
             owner.submit(&format!("{one}/test"), &[]).await.expect(303);
             assert!(owner.get(&one).await.expect(200).text().contains("does it know the secret"));

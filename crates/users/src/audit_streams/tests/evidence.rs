@@ -23,7 +23,10 @@ async fn the_cell_turns_when_the_receiver_stops_and_back() {
             assert_eq!(none.action.unwrap().href, "/o/harbor/audit-streams/new");
             let (id, _) = webhook(&mut owner, &receiver.url("/"), "start").await;
             let waiting = judge(kit).await;
-            assert_eq!((waiting.state, waiting.action.unwrap().label), (Verdict::NotMet, "Test the stream".to_owned()));
+            assert_eq!(
+                (waiting.state, waiting.action.unwrap().label),
+                (Verdict::NotMet, "Test the stream".to_owned())
+            );
             kit.settle().await;
             let held = judge(kit).await;
             assert_eq!((held.state, held.valid_until), (Verdict::Met, Some(kit.now().plus(DAY))), "{held:?}");
@@ -45,7 +48,10 @@ async fn the_cell_turns_when_the_receiver_stops_and_back() {
             // Paused by hand it is no longer live.
             owner.post(&format!("{STREAMS}/{id}/pause"), json!({})).await.expect(204);
             let paused = judge(kit).await;
-            assert_eq!((paused.state, paused.action.unwrap().label), (Verdict::NotMet, "Resume the stream".to_owned()));
+            assert_eq!(
+                (paused.state, paused.action.unwrap().label),
+                (Verdict::NotMet, "Resume the stream".to_owned())
+            );
             owner.post(&format!("{STREAMS}/{id}/resume"), json!({})).await.expect(204);
             kit.settle().await;
             assert_eq!(judge(kit).await.state, Verdict::Met);

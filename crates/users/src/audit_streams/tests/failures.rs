@@ -35,7 +35,10 @@ async fn a_receiver_that_is_down_gets_everything_once_it_is_back() {
             assert!(receiver.received().len() > before);
             assert_eq!(in_order(&receiver), (0..size(kit).await).collect::<Vec<_>>());
             let shown = view(&mut owner, &id).await;
-            assert_eq!((&shown["failures"], &shown["failure"], &shown["waiting"]), (&json!(0), &Value::Null, &json!(0)));
+            assert_eq!(
+                (&shown["failures"], &shown["failure"], &shown["waiting"]),
+                (&json!(0), &Value::Null, &json!(0))
+            );
             let actions = kit.actions(harbor).await;
             let told = |what: &str| actions.iter().filter(|action| *action == what).count();
             assert_eq!((told("audit_stream.failing"), told("audit_stream.recovered")), (1, 1));
@@ -56,7 +59,10 @@ async fn a_stream_that_fails_for_days_is_halted_and_resumes_where_it_stopped() {
             kit.settle().await;
             kit.advance_settled(DAY * 3 + HOUR * 2, MINUTE * 30).await;
             let shown = view(&mut owner, &id).await;
-            assert_eq!((&shown["state"], &shown["failure"]), (&json!("halted"), &json!("the receiver answered 503")));
+            assert_eq!(
+                (&shown["state"], &shown["failure"]),
+                (&json!("halted"), &json!("the receiver answered 503"))
+            );
             assert!(was_told(kit, "owner@harbor.example", "is halted").await);
             let tries = receiver.received().len();
             kit.advance_settled(DAY, HOUR).await;

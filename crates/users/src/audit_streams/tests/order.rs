@@ -39,7 +39,12 @@ async fn everything_arrives_in_order_and_signed() {
             let now = (kit.now().micros() / 1_000_000).to_string();
             for one in &received {
                 assert!(is_signed(one, &secret));
-                assert!(!is_signed(&Received { body: one.body.replace("Group", "Grape"), ..one.clone() }, &secret) || !one.body.contains("Group"));
+                assert!(
+                    !is_signed(
+                        &Received { body: one.body.replace("Group", "Grape"), ..one.clone() },
+                        &secret
+                    ) || !one.body.contains("Group")
+                );
                 assert_eq!(one.headers["webhook-timestamp"], now);
                 assert_eq!(one.headers["content-type"], "application/jsonl; charset=utf-8");
             }
@@ -156,9 +161,8 @@ async fn a_new_secret_signs_beside_the_old_one_for_a_day() {
             // At rest it is sealed, and survives a new data key.
             let (keyring, resealed) = (kit.app.keyring(), kit.app.clone());
             keyring.install(&keyring.rotate(kit.now(), kit.app.random()).unwrap()).unwrap();
-            let write = move |tx: &mut platform::db::Tx| {
-                platform::secrets::rotation::reseal_for_test(&resealed, tx)
-            };
+            let write =
+                move |tx: &mut platform::db::Tx| platform::secrets::rotation::reseal_for_test(&resealed, tx);
             kit.app.db().housekeeping::<_, platform::db::DbError, _>(write).await.unwrap();
             groups(&mut owner, 1..2).await;
             kit.settle().await;

@@ -95,7 +95,10 @@ async fn only_the_authority_that_was_given_vouches() {
             assert!(receiver.received().is_empty());
             let id = add(&mut owner, body(&receiver, "Right", &receiver.authority)).await;
             let tried = owner.post(&format!("{STREAMS}/{id}/test"), json!({})).await.expect(200).json();
-            assert_eq!(tried, json!({ "worked": true, "words": "the receiver took everything and closed in order" }));
+            assert_eq!(
+                tried,
+                json!({ "worked": true, "words": "the receiver took everything and closed in order" })
+            );
             for bad in ["nothing", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----"] {
                 let answer = owner.post(STREAMS, body(&receiver, "Bad", bad)).await.expect(422).json();
                 assert_eq!(answer["errors"][0]["pointer"], "authorities", "{answer}");

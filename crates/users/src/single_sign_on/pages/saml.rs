@@ -221,8 +221,7 @@ async fn slo_form(
     body: Bytes,
 ) -> web::Result {
     let (connection, settings) = of_saml(&app, id).await?;
-    let is_answer =
-        url::form_urlencoded::parse(&body).any(|(name, _)| name == Direction::Response.field());
+    let is_answer = url::form_urlencoded::parse(&body).any(|(name, _)| name == Direction::Response.field());
     let direction = if is_answer { Direction::Response } else { Direction::Request };
     let form = form(&body, direction)?;
     let xml = saml::post::decode(&form.message).map_err(|error| Problem::malformed(error.to_string()))?;

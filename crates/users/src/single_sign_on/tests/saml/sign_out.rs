@@ -76,7 +76,6 @@ async fn a_sign_out_at_the_saml_provider_ends_the_session_here() {
     .await;
 }
 
-
 impl World<'_> {
     fn slo(&self) -> String {
         format!("/saml/{}/slo", self.connection)
@@ -133,7 +132,8 @@ async fn signing_out_here_leads_on_to_the_saml_provider() {
         let back = world.returns(&mut browser, &xml, &state_of(&asked), &world.idp.key).await.expect(303);
         assert_eq!(back.location(), "/sign-in");
         // Without the address, or where it is not wanted, signing out stays here.
-        world.owner
+        world
+            .owner
             .patch(&format!("{}/{}", api("harbor"), world.connection), json!({ "sign_out_upstream": false }))
             .await
             .expect(200);
@@ -157,12 +157,16 @@ async fn an_answer_to_a_sign_out_must_be_the_providers_and_to_our_request() {
         let stranger = SigningKey::from_pkcs8(pkcs8.as_ref()).unwrap();
         let (xml, state) = (world.answer_to(&asked), state_of(&asked));
         world.returns(&mut browser, &xml, &state, &stranger).await.expect(502);
-        let unsigned = redirect::address("https://x/", Direction::Response, &xml, Some(&state), &stranger).unwrap();
+        let unsigned =
+            redirect::address("https://x/", Direction::Response, &xml, Some(&state), &stranger).unwrap();
         let unsigned = unsigned.split_once('?').unwrap().1.split("&SigAlg").next().unwrap();
         browser.get(&format!("{slo}?{unsigned}")).await.expect(502);
         // The answer to another request is none to this one.
         let key = &world.idp.key;
-        world.returns(&mut browser, &xml.replace("InResponseTo=\"_", "InResponseTo=\"_x"), &state, key).await.expect(502);
+        world
+            .returns(&mut browser, &xml.replace("InResponseTo=\"_", "InResponseTo=\"_x"), &state, key)
+            .await
+            .expect(502);
         world.returns(&mut browser, &xml, "no state of ours", key).await.expect(502);
         world.returns(&mut browser, &xml, &state, key).await.expect(303);
         // As a form, signed in itself.
