@@ -60,7 +60,7 @@ pub async fn fill(app: &App) -> Result<(), DemoError> {
         clock: clock.clone(),
         random: Random::seeded(SEED),
         keyring: app.keyring().clone(),
-        areas: app.areas().iter().map(|area| without_short_lived(area)).collect(),
+        areas: app.areas().iter().copied().map(without_short_lived).collect(),
         authenticate: app.authenticate().clone(),
         config: config.clone(),
     };

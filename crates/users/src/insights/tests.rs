@@ -6,9 +6,10 @@ use platform::params;
 use platform::principals;
 use platform::time::{DAY, HOUR, MINUTE};
 use serde_json::{Value, json};
-use testkit::{Client, Kit, both};
+use testkit::{Client, Kit, both, both_with};
 
 use super::{Total, day_of, growth, history};
+use crate::kit::with_mail;
 use crate::sessions::{self, Method};
 
 mod recount;
@@ -209,7 +210,7 @@ async fn who_may_look_and_how_far_back() {
 
 #[tokio::test]
 async fn the_page_shows_figures_charts_and_domains_to_verify() {
-    both(
+    both_with(
         async |kit| {
             kit.organization("northwind").await;
             let mut owner = kit.owner_of("harbor").await;
@@ -256,7 +257,7 @@ async fn the_page_shows_figures_charts_and_domains_to_verify() {
             let api = owner.get(&format!("{ONE}/history?days=30")).await.expect(200).json();
             assert_eq!(file, api);
         },
-        AREAS,
+        with_mail,
     )
     .await;
 }

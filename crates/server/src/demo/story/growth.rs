@@ -54,7 +54,7 @@ impl Teller<'_> {
             // One after the other, as they come in; a code of an app works once.
             self.app.clock().advance(MINUTE * 4);
             self.sign_in(account, day + turn).await?;
-            if turn % 2 == 0 {
+            if turn.is_multiple_of(2) {
                 let product =
                     if day.is_multiple_of(3) { "Northwind Freight Ledger" } else { "Northwind Track" };
                 self.use_product(account, product).await?;
@@ -105,7 +105,7 @@ impl Teller<'_> {
     /// Who joins the companies this month.
     pub(super) async fn newcomers(&self, month: usize) -> Result<(), DemoError> {
         for (slug, domain, always, every, offset) in NEWCOMERS {
-            for n in 0..always + usize::from(month % every == 0) {
+            for n in 0..always + usize::from(month.is_multiple_of(every)) {
                 let who = person(100 + month * 4 + n, offset, domain);
                 let account = self.vouch(&who, Some((slug, Role::Member))).await?;
                 self.sign_in(&account, n).await?;

@@ -203,7 +203,15 @@ impl World<'_> {
             }
             14 => self.row(if odd { &LEAVE } else { &CLOSE }, params![account]).await,
             15 => self.row(&MANAGE, params![account, organization, now]).await,
-            16 => self.enforce(organization, more % 4 != 0).await,
+            16 => {
+                // What it takes: a connection that works, and somebody at a domain of theirs.
+                self.kit.member(&self.slug(at), &self.email(who), Role::Member).await;
+                let none = None::<String>;
+                let row = params![organization, fixed(8), "works", none, "active", now];
+                self.row(&CONNECTION, row).await;
+                self.row(&DOMAIN, params![organization, id, self.domain(who), "verified", now]).await;
+                self.enforce(organization, more % 4 != 0).await;
+            }
             _ => self.kit.advance(HOUR * u32::from(more) * 2),
         }
     }
