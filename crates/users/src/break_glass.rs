@@ -111,6 +111,26 @@ pub fn is_open_for(
     Ok(tx.first(&sql::OPEN_FOR, params![organization, account, now])?.is_some())
 }
 
+/// Whose rules are lifted in this organization now: nobody's, mostly.
+pub(crate) fn lifted_for(
+    tx: &mut ReadTx,
+    organization: OrganizationId,
+    now: Timestamp,
+) -> Result<Vec<AccountId>, DbError> {
+    let current =
+        tx.first(&sql::CURRENT, params![organization, now])?.as_ref().map(read_opening).transpose()?;
+    let Some(opening) = current.filter(|opening| opening.state == OpeningState::Open) else {
+        return Ok(Vec::new());
+    };
+    let mut lifted = Vec::new();
+    for account in [Some(opening.asked_by), opening.joined_by].into_iter().flatten() {
+        if is_open_for(tx, organization, account, now)? {
+            lifted.push(account);
+        }
+    }
+    Ok(lifted)
+}
+
 /// Whether an open break-glass lets this account in without its second step: only where the organization manages the
 /// account, or is the only one of its person. Owners of one organization do not weaken the sign-in to another.
 pub fn lifts_second_step(tx: &mut ReadTx, account: AccountId, now: Timestamp) -> Result<bool, DbError> {

@@ -51,6 +51,7 @@ pub mod second_step;
 pub mod sessions;
 pub mod set_up;
 pub mod single_sign_on;
+pub mod strong_sign_in;
 pub mod throttles;
 pub mod tokens;
 pub mod totp;
@@ -78,6 +79,7 @@ pub static AREA: Area = Area {
         awareness::evidence::ACKNOWLEDGED,
         policies::evidence::DECIDED,
         policies::evidence::PASSWORD_POLICY,
+        strong_sign_in::evidence::STRONG,
     ],
     drills: &[domains::drill::FORGED_PROOF],
     facts: Some(facts::organization_facts),
@@ -125,6 +127,8 @@ fn routes() -> Routes {
         .merge(confirmations::pages::routes())
         .merge(enrolment::api::routes())
         .merge(enrolment::pages::routes())
+        .merge(strong_sign_in::api::routes())
+        .merge(strong_sign_in::pages::routes())
         .merge(factors::api::routes())
         .merge(factors::pages::routes())
         .merge(passkeys::api::routes())
@@ -341,6 +345,14 @@ const NAVIGATION: &[NavEntry] = &[
         href: enrolment::pages::PATH,
         permission: Some(Permission::PeopleRead),
         rank: 155,
+    },
+    NavEntry {
+        console: NavConsole::Organization,
+        group: "Users",
+        label: "Strong sign-in",
+        href: strong_sign_in::pages::PATH,
+        permission: Some(Permission::PeopleRead),
+        rank: 156,
     },
     NavEntry {
         console: NavConsole::Organization,

@@ -45,7 +45,7 @@ pub mod saml;
 pub mod settings;
 pub(crate) mod sql;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use oidc::State;
 pub use settings::{ClientProof, Kind, Mapping, Oidc, ProofTrust, Saml, SamlEndpoint, Settings, Wrong};

@@ -178,7 +178,7 @@ pub(super) const ROWS: &[Row] = &[
         duty: "Protect the accounts you manage with single sign-on, a second step and password rules, as your risk asks.",
         halves: Halves::Customer(
             Half::new(
-                Control::NotBuilt { planned: "enforcement of single sign-on and second factors on managed accounts" },
+                Control::Built { page: Page("/o/{organization}/strong-sign-in"), not_yet: None },
                 Wording {
                     control: "Enforces single sign-on or a second factor on managed accounts and shows who is not enrolled.",
                     met_when: "each managed account is bound to single sign-on or a second factor, and enrolled",

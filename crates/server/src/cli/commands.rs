@@ -15,6 +15,7 @@ mod people;
 mod policies;
 mod product;
 mod reviews;
+mod strong_sign_in;
 
 #[derive(Subcommand)]
 pub enum Act {
@@ -30,6 +31,8 @@ pub enum Act {
     Review(reviews::Review),
     /// Awareness: the notice on passwords, and who has yet to read it
     Awareness(awareness::Awareness),
+    /// Strong sign-in: managed accounts under single sign-on or a second factor, and those that are not
+    StrongSignIn(strong_sign_in::StrongSignIn),
     /// Domains: add, list, check, remove
     Domain(Domain),
     /// Sign-in policies: list, change, try, roll out, explain, undo
@@ -73,6 +76,7 @@ impl Act {
             Self::Access(command) => command.run(),
             Self::Review(command) => command.run(),
             Self::Awareness(command) => command.run(),
+            Self::StrongSignIn(command) => command.run(),
             Self::Domain(command) => command.run(),
             Self::Policy(command) => command.run(),
             Self::BreakGlass(command) => command.run(),
