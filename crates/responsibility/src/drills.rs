@@ -16,6 +16,7 @@ use crate::states::DrillRun;
 
 pub(crate) mod api;
 pub(crate) mod jobs;
+pub(crate) mod pages;
 mod sql;
 
 #[cfg(test)]

@@ -47,7 +47,9 @@ pub static FAKE: Area = Area {
         source!(C8, "USR-C8", Customer, "fake.c8"),
         source!(C4, "POL-C4", Customer, "fake.c4", "account."),
         source!(U4, "USR-C4", Customer, "fake.u4"),
+        source!(P1, "USR-P1", Provider, "fake.p1"),
         source!(P3, "USR-P3", Provider, "fake.p3"),
+        source!(P4, "USR-P4", Provider, "fake.p4"),
     ],
     drills: &[DrillSource { row: "USR-P3", id: "forged-domain-proof", run: |app| Box::pin(drill(app)) }],
     facts: Some(facts),
@@ -65,7 +67,9 @@ fn action_of(row: &str) -> &'static str {
         "USR-C8" => "fake.c8",
         "POL-C4" => "fake.c4",
         "USR-C4" => "fake.u4",
+        "USR-P1" => "fake.p1",
         "USR-P3" => "fake.p3",
+        "USR-P4" => "fake.p4",
         other => panic!("{other} has no fake control"),
     }
 }

@@ -48,6 +48,7 @@ fn routes() -> Routes {
         .merge(attestations::api::routes())
         .merge(attestations::pages::routes())
         .merge(drills::api::routes())
+        .merge(drills::pages::routes())
         .merge(overview::api::routes())
         .merge(overview::pages::routes())
 }
@@ -84,5 +85,13 @@ const NAVIGATION: &[NavEntry] = &[
         href: overview::pages::ROWS,
         permission: Some(Permission::ProviderRead),
         rank: 2,
+    },
+    NavEntry {
+        console: NavConsole::Provider,
+        group: "",
+        label: "Drills",
+        href: drills::pages::PATH,
+        permission: Some(Permission::ProviderRead),
+        rank: 3,
     },
 ];

@@ -20,6 +20,7 @@ pub mod approved_domains;
 pub mod audit_log;
 pub mod awareness;
 pub mod break_glass;
+mod canary;
 pub mod claims;
 pub mod confirmations;
 pub mod directories;
@@ -47,6 +48,7 @@ pub mod products;
 pub mod provisioning;
 pub mod recovery;
 pub mod recovery_codes;
+mod seams;
 pub mod second_step;
 pub mod sessions;
 pub mod set_up;
@@ -80,8 +82,14 @@ pub static AREA: Area = Area {
         policies::evidence::DECIDED,
         policies::evidence::PASSWORD_POLICY,
         strong_sign_in::evidence::STRONG,
+        people::evidence::SUSPENSION,
+        single_sign_on::evidence::FEDERATION,
     ],
-    drills: &[domains::drill::FORGED_PROOF],
+    drills: &[
+        domains::drill::FORGED_PROOF,
+        people::drill::SUSPENDED_ACCOUNT,
+        single_sign_on::drill::FEDERATION,
+    ],
     facts: Some(facts::organization_facts),
     navigation: NAVIGATION,
     tasks: &[openid_provider::meter::run],

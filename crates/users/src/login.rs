@@ -16,6 +16,7 @@ use crate::accounts::email::EmailAddress;
 use crate::links::{self, Purpose};
 use crate::passwords::{Password, PasswordPool, PoolError, store};
 use crate::policies::{self, Barred};
+use crate::seams;
 use crate::second_step::{self, Entered};
 use crate::sessions::{self, Method};
 use crate::single_sign_on::enforcement;
@@ -142,32 +143,65 @@ async fn finish(
     let written = app
         .db()
         .write(ctx, move |tx| {
-            // The state may have changed while the hash was computed.
-            let person = principals::account_for_update(tx, account)?
-                .filter(|person| person.state == AccountState::Active);
-            let Some(person) = person else { return Ok::<_, DbError>(Commit::unchanged(Some(None))) };
-            // So may the password: who knew the old one must not come in after it was changed.
-            if store::find(tx, account)?.map(|stored| stored.phc) != old {
-                return Ok(Commit::unchanged(None));
-            }
-            throttles::succeeded(tx, &subject, at.now)?;
-            if let (Some(old), Some(new)) = (&old, &rehashed) {
-                store::rehash(tx, account, old, new)?;
-            }
-            if let Some(barred) = policies::bars_password(tx, account, at.origin.ip, at.now)? {
-                let event = failure(provider, Some(account), &subject, "sign_in.barred");
-                let recorded = tx.record(event.with("reason", barred.word()));
-                return Ok(Commit::changed(Some(Some(Err(barred))), recorded));
-            }
-            let entered = second_step::enter(&at, tx, provider, &person, Method::Password)?;
-            Ok(entered.map(|entered| Some(Some(Ok(entered)))))
+            let right = Right { provider, account, subject: &subject, old: old.as_deref() };
+            enter(&at, tx, &right, rehashed.as_deref())
         })
         .await?;
-    Ok(written.value.map(|found| match found {
-        Some(Ok(entered)) => Outcome::Entered { entered, account },
-        Some(Err(barred)) => Outcome::Barred(barred),
-        None => Outcome::Wrong,
-    }))
+    Ok(match written.value {
+        Step::Entered(entered) => Some(Outcome::Entered { entered, account }),
+        Step::Barred(barred) => Some(Outcome::Barred(barred)),
+        Step::NotActive => Some(Outcome::Wrong),
+        Step::ChangedMeanwhile => None,
+    })
+}
+
+/// Somebody whose password was right.
+pub(crate) struct Right<'a> {
+    pub provider: OrganizationId,
+    pub account: AccountId,
+    pub subject: &'a Subject,
+    /// The hash that it was right against.
+    pub old: Option<&'a str>,
+}
+
+/// What a right password leads to.
+pub(crate) enum Step {
+    Entered(Entered),
+    Barred(Barred),
+    NotActive,
+    /// Another password was stored meanwhile.
+    ChangedMeanwhile,
+}
+
+/// Judges anew, with the account held, and starts what follows.
+pub(crate) fn enter(
+    ctx: &Ctx,
+    tx: &mut Tx,
+    right: &Right<'_>,
+    rehashed: Option<&str>,
+) -> Result<Commit<Step>, DbError> {
+    let Right { provider, account, subject, old } = *right;
+    // The state may have changed while the hash was computed.
+    let Some(person) = principals::account_for_update(tx, account)? else {
+        return Ok(Commit::unchanged(Step::NotActive));
+    };
+    if person.state != AccountState::Active && !seams::is_open(tx, seams::PASSWORD)? {
+        return Ok(Commit::unchanged(Step::NotActive));
+    }
+    // So may the password: who knew the old one must not come in after it was changed.
+    if store::find(tx, account)?.map(|stored| stored.phc).as_deref() != old {
+        return Ok(Commit::unchanged(Step::ChangedMeanwhile));
+    }
+    throttles::succeeded(tx, subject, ctx.now)?;
+    if let (Some(old), Some(new)) = (old, rehashed) {
+        store::rehash(tx, account, old, new)?;
+    }
+    if let Some(barred) = policies::bars_password(tx, account, ctx.origin.ip, ctx.now)? {
+        let event = failure(provider, Some(account), subject, "sign_in.barred");
+        let recorded = tx.record(event.with("reason", barred.word()));
+        return Ok(Commit::changed(Step::Barred(barred), recorded));
+    }
+    Ok(second_step::enter(ctx, tx, provider, &person, Method::Password)?.map(Step::Entered))
 }
 
 async fn failed(

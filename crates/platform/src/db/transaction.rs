@@ -134,6 +134,11 @@ impl<T> Commit<T> {
         &self.value
     }
 
+    /// What it gave, for a rule that called another and ends the transaction itself.
+    pub fn into_value(self) -> T {
+        self.value
+    }
+
     pub fn is_change(&self) -> bool {
         self.keep
     }

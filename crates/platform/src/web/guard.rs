@@ -282,18 +282,7 @@ async fn check_access(
     let of_provider = matches!(info.openness, Openness::Provider(_));
     let found = look_up(app, slug, of_provider, visit_of(info, principal, ctx)).await?;
     let (organization, membership, refusal) = found.ok_or_else(hidden)?;
-    if organization.state == OrganizationState::Closed {
-        return Err(hidden());
-    }
-    let role = membership
-        .filter(|membership| membership.state == principals::MembershipState::Active)
-        .map(|membership| membership.role);
-    let of_token = matches!(&principal.credential,
-        Credential::ApiToken { organization: own, .. } if *own == organization.id);
-    let of_operator = matches!(principal.credential, Credential::Operator);
-    if role.is_none() && !of_token && !of_operator {
-        return Err(hidden());
-    }
+    let role = belongs(&organization, membership.as_ref(), &principal.credential).ok_or_else(hidden)?;
     // After it is clear that the caller belongs here: a stranger learns nothing of an organization's networks.
     if let Some(refusal) = refusal {
         return Err(refusal);
@@ -309,6 +298,25 @@ async fn check_access(
         });
     }
     Ok(Some(OrganizationAccess { organization, role }))
+}
+
+/// Whether a caller belongs to an organization at all, and in which role: what every request about one passes first. `None`:
+/// to them it does not exist.
+pub fn belongs(
+    organization: &principals::Organization,
+    membership: Option<&principals::Membership>,
+    credential: &Credential,
+) -> Option<Option<crate::access::Role>> {
+    if organization.state == OrganizationState::Closed {
+        return None;
+    }
+    let role = membership
+        .filter(|membership| membership.state == principals::MembershipState::Active)
+        .map(|membership| membership.role);
+    let of_token = matches!(credential,
+        Credential::ApiToken { organization: own, .. } if *own == organization.id);
+    let of_operator = matches!(credential, Credential::Operator);
+    (role.is_some() || of_token || of_operator).then_some(role)
 }
 
 /// A session whose proof falls short of a policy only enrols; one whose proof is old confirms before it changes

@@ -16,7 +16,7 @@ pub(super) const ROWS: &[Row] = &[
         duty: "Provide controls with which a customer can really govern its users.",
         halves: Halves::Provider(
             Half::new(
-                Control::NotBuilt { planned: "a drill that proves suspension on every way in: password, single sign-on, provisioning, token, session" },
+                Control::Built { page: Page("/provider/drills"), not_yet: None },
                 Wording {
                     control: "Provides authentication policies, roles, groups, suspension, and control over sessions and API tokens.",
                     met_when: "a suspended canary account stayed out on every path in the last drill",
@@ -68,7 +68,7 @@ pub(super) const ROWS: &[Row] = &[
         duty: "Offer to connect a customer's identity provider, to enforce two steps, and to manage accounts automatically.",
         halves: Halves::Provider(
             Half::new(
-                Control::NotBuilt { planned: "SAML and OpenID Connect sign-on, enforced second factors and SCIM provisioning" },
+                Control::Built { page: Page("/provider/drills"), not_yet: None },
                 Wording {
                     control: "Speaks SAML 2.0, OpenID Connect and SCIM 2.0 with linked directories, and enforces second factors.",
                     met_when: "a canary identity provider could sign in, its unsigned assertion was refused, and a SCIM round trip worked",

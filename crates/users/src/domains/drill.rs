@@ -136,6 +136,21 @@ pub async fn run(app: &App, ctx: &Ctx) -> Result<DrillReport, DbError> {
     Ok(outcome)
 }
 
+/// A domain that `organization` has proved with the right record, for canaries of other drills: by the rules, and gone with
+/// the transaction, which the caller rolls back.
+pub(crate) fn canary_domain(
+    app: &App,
+    ctx: &Ctx,
+    tx: &mut Tx,
+    organization: OrganizationId,
+) -> Result<Option<String>, DbError> {
+    let token = new_token(ctx);
+    let name = format!("drill-{}.example", &new_token(ctx)[..16]);
+    let seen = dns(records(proof::record_value(&token)), Answer::Absent);
+    let tried = try_once(app, ctx, tx, organization, &name, &token, false, &seen)?;
+    Ok(tried.value().then_some(name))
+}
+
 /// Whether the rules accept `seen` for the canary. Always rolled back.
 #[expect(
     clippy::too_many_arguments,

@@ -231,3 +231,60 @@ async fn the_export_holds_everybody_and_no_formula() {
     )
     .await;
 }
+
+#[tokio::test]
+async fn the_drill_sees_each_way_in_that_suspension_does_not_close() {
+    use super::drill;
+    use crate::seams;
+    use platform::evidence::Verdict;
+    testkit::both_with(
+        async |kit| {
+            let northwind = kit.organization("northwind").await;
+            let judge = async || {
+                let now = kit.now();
+                let evaluate = super::evidence::SUSPENSION.evaluate;
+                kit.app.db().read(move |tx| evaluate(tx, northwind, now)).await.unwrap()
+            };
+            assert_eq!(judge().await.state, Verdict::Unknown);
+            let run = async || (drill::SUSPENDED_ACCOUNT.run)(kit.app.clone()).await.unwrap();
+            let held = run().await;
+            assert!(held.passed, "{held:?}");
+            assert_eq!(judge().await.state, Verdict::Met);
+            for (seam, words) in [
+                (seams::PASSWORD, "password"),
+                (seams::SINGLE_SIGN_ON, "single sign-on"),
+                (seams::TOKEN, "API token"),
+                (seams::SESSION, "session"),
+                (seams::PROVISIONING, "directory"),
+            ] {
+                kit.advance(platform::time::HOUR);
+                seams::set(kit, seam, true).await;
+                let broken = run().await;
+                assert!(!broken.passed, "{seam}: {broken:?}");
+                assert_eq!(broken.detail, format!("a suspended canary was let in by {words}"));
+                let judged = judge().await;
+                assert_eq!(judged.state, Verdict::NotMet, "{seam}");
+                let told = judged
+                    .facts
+                    .iter()
+                    .filter(|fact| fact.sentence.contains("let in somebody suspended"))
+                    .count();
+                assert_eq!(told, 1, "{judged:?}");
+                seams::set(kit, seam, false).await;
+                kit.advance(platform::time::HOUR);
+                assert!(run().await.passed, "{seam}");
+                assert_eq!(judge().await.state, Verdict::Met, "{seam}");
+            }
+            // Nothing of the canaries stays: no organization, account or mail, and the ledger tells of drills alone.
+            let left =
+                kit.app.db().read(|tx| platform::principals::organizations(tx, "", 100)).await.unwrap();
+            assert_eq!(left.len(), 1);
+            let actions = kit.actions(northwind).await;
+            let others = actions.iter().filter(|one| !one.starts_with("drill.") && !one.starts_with("seam."));
+            assert_eq!(others.count(), 1, "{actions:?}");
+            assert!(kit.mails().await.is_empty());
+        },
+        crate::kit::real_sign_in,
+    )
+    .await;
+}

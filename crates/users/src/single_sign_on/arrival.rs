@@ -195,6 +195,9 @@ fn is_theirs(
     if provisioning::stays_out(tx, organization, account.id)? {
         return Ok(Some(Refusal::StaysOut));
     }
+    if crate::seams::is_open(tx, crate::seams::SINGLE_SIGN_ON)? {
+        return Ok(None);
+    }
     if matches!(account.state, AccountState::Suspended | AccountState::Deleted) {
         return Ok(Some(Refusal::Suspended));
     }

@@ -33,7 +33,7 @@ mod metadata;
 mod probe;
 
 pub use answer::Answer;
-pub(crate) use answer::finish;
+pub(crate) use answer::{finish, vouched};
 pub(crate) use id_token::{LogoutToken, logout_token};
 pub use metadata::Metadata;
 pub use probe::{Finding, Report};
@@ -126,6 +126,9 @@ struct Kept<T> {
 /// What is remembered of providers; a service of the program. Public documents, by their addresses.
 #[derive(Default)]
 pub struct State {
+    /// A test has taken the check of signatures away.
+    #[cfg(test)]
+    pub(crate) unchecked: std::sync::atomic::AtomicBool,
     metadata: Mutex<HashMap<String, Kept<Metadata>>>,
     keys: Mutex<HashMap<String, Kept<jose::JwkSet>>>,
 }

@@ -115,7 +115,7 @@ fn signing_key(app: &App, connection: &Connection) -> Result<SigningKey, DbError
 }
 
 /// The ID of the request that goes with a state.
-fn request_id(app: &App, state: &LinkToken) -> String {
+pub(super) fn request_id(app: &App, state: &LinkToken) -> String {
     format!("_{}", requests::saml_id(app, state))
 }
 
@@ -313,6 +313,10 @@ pub(crate) fn accept(
         skew_seconds: skew(),
     };
     let xml = saml::post::decode(form).map_err(|error| refused(&error))?;
+    #[cfg(test)]
+    if super::tests::drill::unchecked(app) {
+        return Ok(super::tests::drill::believe(settings, &xml, now));
+    }
     let login = saml::response::verify(&xml, &expected).map_err(|error| refused(&error))?;
     let text = format!("assertion|{}|{}", connection.id, login.remember.assertion);
     Ok(Accepted {

@@ -14,12 +14,13 @@ use url::Url;
 mod accounts;
 mod conformance;
 mod console;
+pub(crate) mod drill;
 mod enforced;
 mod logout;
 mod saml;
 mod security;
-mod social;
-mod upstream;
+pub(crate) mod social;
+pub(crate) mod upstream;
 
 use upstream::{CLIENT, SECRET, Upstream};
 

@@ -4,7 +4,9 @@ use serde::Deserialize;
 
 use super::exchange;
 use super::id_token::{self, Wanted};
-use super::{App, Connection, Failure, LinkToken, Metadata, Place, Timestamp, Trouble, requests, shown};
+use super::{
+    App, Connection, Failure, LinkToken, Metadata, Oidc, Place, Timestamp, Trouble, requests, shown,
+};
 use crate::single_sign_on::arrival::Identity;
 
 /// What stands in the address that the browser comes back to.
@@ -43,17 +45,35 @@ pub(crate) async fn finish(
     let nonce = requests::nonce(app, state);
     let wanted = Wanted { nonce: &nonce, access_token: tokens.access_token.as_deref() };
     let claims = id_token::id_token(app, settings, &metadata, &tokens.id_token, &wanted, now).await?;
-    let subject = claims.text("sub").unwrap_or_default().to_owned();
-    let mut identity = Identity {
-        issuer: settings.issuer.clone(),
-        subject,
-        session: id_token::session(&claims),
-        proved_at: id_token::proved_at(&claims),
-        two_proofs: id_token::two_proofs(&claims),
-        claims: claims.members().clone(),
-    };
+    let mut identity = identity_of(settings, &claims);
     complete(app, connection, &metadata, tokens.access_token.as_deref(), &mut identity).await?;
     Ok(identity)
+}
+
+fn identity_of(settings: &Oidc, claims: &jose::Claims) -> Identity {
+    Identity {
+        issuer: settings.issuer.clone(),
+        subject: claims.text("sub").unwrap_or_default().to_owned(),
+        session: id_token::session(claims),
+        proved_at: id_token::proved_at(claims),
+        two_proofs: id_token::two_proofs(claims),
+        claims: claims.members().clone(),
+    }
+}
+
+/// Whom an ID token vouches for, by keys that are at hand: for a drill, whose provider has no address to ask.
+pub(crate) fn vouched(
+    app: &App,
+    settings: &Oidc,
+    keys: &[jose::Jwk],
+    state: &LinkToken,
+    id_token: &str,
+    now: Timestamp,
+) -> Result<Identity, Trouble> {
+    let nonce = requests::nonce(app, state);
+    let wanted = Wanted { nonce: &nonce, access_token: None };
+    let claims = id_token::id_token_by(keys, settings, id_token, &wanted, now)?;
+    Ok(identity_of(settings, &claims))
 }
 
 /// RFC 9207 §2.4: an answer of another provider than the one that was asked is nobody's.

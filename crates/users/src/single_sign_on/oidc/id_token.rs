@@ -45,15 +45,8 @@ fn trouble(place: Place, error: &Error) -> Trouble {
     Trouble::new(place, field, format!("{error}{cure}"))
 }
 
-/// The claims of a token that one of the provider's keys signed with the connection's algorithm.
-async fn verified(
-    app: &App,
-    place: Place,
-    settings: &Oidc,
-    metadata: &Metadata,
-    token: Token<'_>,
-    now: Timestamp,
-) -> Result<Claims, Trouble> {
+/// The one algorithm that the connection takes, which the token must be signed with.
+fn pinned(place: Place, settings: &Oidc, token: &Token<'_>) -> Result<Algorithm, Trouble> {
     let pinned = settings.algorithm().ok_or_else(|| Trouble::new(place, "alg", "no algorithm is chosen"))?;
     if token.header.algorithm != pinned {
         let detail = format!(
@@ -63,6 +56,19 @@ async fn verified(
         );
         return Err(Trouble::new(place, "alg", detail));
     }
+    Ok(pinned)
+}
+
+/// The claims of a token that one of the provider's keys signed with the connection's algorithm.
+async fn verified(
+    app: &App,
+    place: Place,
+    settings: &Oidc,
+    metadata: &Metadata,
+    token: Token<'_>,
+    now: Timestamp,
+) -> Result<Claims, Trouble> {
+    let pinned = pinned(place, settings, &token)?;
     let (looked, set) = keys::keys_of(app, metadata, now).await?;
     match token.verify(&of_algorithm(&set.keys, pinned)) {
         Ok(claims) => Ok(claims),
@@ -96,6 +102,33 @@ pub(super) async fn id_token(
     let token = Token::parse(text).map_err(|error| trouble(place, &error))?;
     let algorithm = token.header.algorithm;
     let claims = verified(app, place, settings, metadata, token, now).await?;
+    checked(claims, algorithm, settings, wanted, now)
+}
+
+/// As [`id_token`], with the provider's keys at hand.
+pub(super) fn id_token_by(
+    keys: &[Jwk],
+    settings: &Oidc,
+    text: &str,
+    wanted: &Wanted<'_>,
+    now: Timestamp,
+) -> Result<Claims, Trouble> {
+    let place = Place::IdToken;
+    let token = Token::parse(text).map_err(|error| trouble(place, &error))?;
+    let pinned = pinned(place, settings, &token)?;
+    let claims = token.verify(&of_algorithm(keys, pinned)).map_err(|error| trouble(place, &error))?;
+    checked(claims, pinned, settings, wanted, now)
+}
+
+/// What an ID token that is the provider's must say.
+fn checked(
+    claims: Claims,
+    algorithm: Algorithm,
+    settings: &Oidc,
+    wanted: &Wanted<'_>,
+    now: Timestamp,
+) -> Result<Claims, Trouble> {
+    let place = Place::IdToken;
     claims
         .check(&Expected {
             issuer: &settings.issuer,

@@ -3,10 +3,10 @@ use serde_json::{Value, json};
 use super::upstream::Upstream;
 use super::{World, api, connected, leads_to, new_connection, on_both, person};
 
-const GUEST: &str = "guest@mail.example";
+pub(crate) const GUEST: &str = "guest@mail.example";
 
 /// A provider for everybody, which the provider's staff installed; it runs the mailboxes of `mail.example`.
-async fn installed(world: &mut World<'_>) -> (Upstream, String) {
+pub(crate) async fn installed(world: &mut World<'_>) -> (Upstream, String) {
     let mut staff = world.kit.owner_of("northwind").await;
     let upstream = Upstream::start().await;
     let mut body = new_connection(&upstream, "Mailboxes");
@@ -19,7 +19,7 @@ async fn installed(world: &mut World<'_>) -> (Upstream, String) {
     (upstream, id)
 }
 
-async fn through(
+pub(crate) async fn through(
     world: &World<'_>,
     upstream: &Upstream,
     id: &str,
