@@ -9,6 +9,8 @@ use platform::jobs::JobKind;
 use platform::web::navigation::{NavConsole, NavEntry};
 use platform::web::routes::Routes;
 
+mod abuse_report_notices;
+pub mod abuse_reports;
 pub mod access_grants;
 mod access_notices;
 pub mod access_offers;
@@ -53,6 +55,7 @@ pub mod second_step;
 pub mod sessions;
 pub mod set_up;
 pub mod single_sign_on;
+pub mod social_login;
 pub mod strong_sign_in;
 pub mod throttles;
 pub mod tokens;
@@ -84,6 +87,7 @@ pub static AREA: Area = Area {
         strong_sign_in::evidence::STRONG,
         people::evidence::SUSPENSION,
         single_sign_on::evidence::FEDERATION,
+        abuse_reports::evidence::REPORTED,
     ],
     drills: &[
         domains::drill::FORGED_PROOF,
@@ -135,6 +139,10 @@ fn routes() -> Routes {
         .merge(confirmations::pages::routes())
         .merge(enrolment::api::routes())
         .merge(enrolment::pages::routes())
+        .merge(abuse_reports::api::routes())
+        .merge(abuse_reports::pages::routes())
+        .merge(social_login::api::routes())
+        .merge(social_login::pages::routes())
         .merge(strong_sign_in::api::routes())
         .merge(strong_sign_in::pages::routes())
         .merge(factors::api::routes())
@@ -353,6 +361,38 @@ const NAVIGATION: &[NavEntry] = &[
         href: enrolment::pages::PATH,
         permission: Some(Permission::PeopleRead),
         rank: 155,
+    },
+    NavEntry {
+        console: NavConsole::Organization,
+        group: "Users",
+        label: "Social login",
+        href: social_login::pages::PATH,
+        permission: Some(Permission::PoliciesRead),
+        rank: 154,
+    },
+    NavEntry {
+        console: NavConsole::Organization,
+        group: "Users",
+        label: "Report misuse",
+        href: abuse_reports::pages::NEW,
+        permission: None,
+        rank: 158,
+    },
+    NavEntry {
+        console: NavConsole::Organization,
+        group: "Users",
+        label: "Reports of misuse",
+        href: abuse_reports::pages::LIST,
+        permission: Some(Permission::PeopleRead),
+        rank: 159,
+    },
+    NavEntry {
+        console: NavConsole::Provider,
+        group: "Users",
+        label: "Reports of misuse",
+        href: abuse_reports::pages::DESK,
+        permission: Some(Permission::ProviderRead),
+        rank: 130,
     },
     NavEntry {
         console: NavConsole::Organization,

@@ -458,6 +458,11 @@ pub fn set_active(
     let action = if active { "connection.enabled" } else { "connection.disabled" };
     let event = Event::new(organization, action).target("connection", id);
     let recorded = tx.record(event.with("name", &connection.name).with("sessions_ended", ended));
+    if let Some(social) = &connection.social {
+        // Every organization has to decide about it: an event of the platform turns their cells.
+        let changed = Event::new(organization, "platform.social_login_changed").target("connection", id);
+        let _recorded = tx.record(changed.with("social", social).with("active", active));
+    }
     Ok(Commit::changed(Switched::Done(Box::new(Connection { active, ..connection })), recorded))
 }
 

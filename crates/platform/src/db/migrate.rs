@@ -61,6 +61,7 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(20, "0020_access_reviews"),
     migration!(21, "0021_awareness"),
     migration!(22, "0022_saml_answers"),
+    migration!(26, "0026_abuse_reports"),
 ];
 
 impl Migration {

@@ -90,7 +90,13 @@ fn pages_lie_in_the_console_of_their_side() {
 fn the_controls_of_the_foundation_are_built() {
     let built: Vec<&str> =
         all_cells().filter(|(_, _, half)| half.is_built()).map(|(row, _, _)| row.id).collect();
-    assert_eq!(built, ["POL-C4", "USR-P1", "USR-P3", "USR-P4", "USR-C1", "USR-C2", "USR-C3", "USR-C4", "USR-C5", "USR-C7", "USR-C8"]);
+    assert_eq!(
+        built,
+        [
+            "POL-C4", "USR-P1", "USR-P3", "USR-P4", "USR-C1", "USR-C2", "USR-C3", "USR-C4", "USR-C5",
+            "USR-C7", "USR-C8", "USR-C9"
+        ]
+    );
 }
 
 #[test]

@@ -250,7 +250,7 @@ pub(super) const ROWS: &[Row] = &[
         duty: "Tell the provider when an account of yours is misused, and know what signing in by a social account risks.",
         halves: Halves::Customer(
             Half::new(
-                Control::NotBuilt { planned: "a report that opens an incident on both sides, and a decision on social login with the list of its users" },
+                Control::Built { page: Page("/o/{organization}/abuse-reports"), not_yet: None },
                 Wording {
                     control: "Takes reports of misuse that open an incident on both sides, and makes social login a decision of each policy.",
                     met_when: "the report channel was tested in the last 12 months, and social login is allowed or blocked by a decision",

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::{CliError, Client, Target, block_on, output};
 
+mod abuse_reports;
 mod access;
 mod audit;
 mod awareness;
@@ -31,6 +32,8 @@ pub enum Act {
     Review(reviews::Review),
     /// Awareness: the notice on passwords, and who has yet to read it
     Awareness(awareness::Awareness),
+    /// Reports of misuse: open, list, answer, test the channel
+    AbuseReport(abuse_reports::AbuseReport),
     /// Strong sign-in: managed accounts under single sign-on or a second factor, and those that are not
     StrongSignIn(strong_sign_in::StrongSignIn),
     /// Domains: add, list, check, remove
@@ -76,6 +79,7 @@ impl Act {
             Self::Access(command) => command.run(),
             Self::Review(command) => command.run(),
             Self::Awareness(command) => command.run(),
+            Self::AbuseReport(command) => command.run(),
             Self::StrongSignIn(command) => command.run(),
             Self::Domain(command) => command.run(),
             Self::Policy(command) => command.run(),

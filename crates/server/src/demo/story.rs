@@ -416,6 +416,8 @@ impl Teller<'_> {
         let review = self.start_review(harbor, "Yearly review").await?;
         self.until_time(end.minus(DAY * 22)).await?;
         self.finish_review(harbor, review).await?;
+        self.until_time(end.minus(DAY * 20)).await?;
+        self.try_report_channel(kestrel).await?;
         self.until_time(end.minus(DAY * 16)).await?;
         self.invite(kestrel, "rita.moss@printworks.example").await?;
         self.until_time(end.minus(DAY * 5)).await?;
@@ -425,6 +427,8 @@ impl Teller<'_> {
         self.approve(harbor, granted).await?;
         self.until_time(end.minus(DAY * 3)).await?;
         self.invite(harbor, "new.colleague@harbor.example").await?;
+        self.until_time(end.minus(DAY * 2)).await?;
+        self.report_a_code(kestrel).await?;
         self.until_time(end.minus(DAY)).await?;
         self.roll_out_mfa(harbor, Rules { password_reuse_history: 5, ..Rules::RECOMMENDED }).await?;
         self.ask(harbor, 11, ("group", "I stand in for Anna in the night shift", 14)).await?;

@@ -1,6 +1,7 @@
 //! Who did what stands in the ledger: every changing route is used as it is meant to be, on both databases, and must
 //! put an event of the kind it announces into some organization's ledger.
 
+mod abuse_reports;
 mod access;
 mod awareness;
 mod connections;

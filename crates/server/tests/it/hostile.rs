@@ -71,6 +71,11 @@ async fn fill(kit: &Kit, dns: &Script, owner: &mut Client, text: &str) -> Things
     things.insert("token", id(owner.post(&format!("{API}/api-tokens"), body).await));
     let body = json!({ "name": text, "email": "bea@harbor.example", "role": "security" });
     things.insert("contact", id(owner.post(&format!("{API}/breach-contacts"), body).await));
+    let body = json!({ "kind": "other", "about": text, "body": text });
+    let report = id(owner.post(&format!("{API}/abuse-reports"), body).await);
+    let answer = json!({ "state": "working", "note": text });
+    good(owner.post(&format!("{API}/abuse-reports/{report}/answers"), answer).await);
+    things.insert("report", report);
     let csv =
         format!("email,name,groups\ncy@harbor.example,\"{0}\",\"{0} crew\"\n", text.replace('"', "\"\""));
     let body = json!({ "csv": csv, "dry_run": false });

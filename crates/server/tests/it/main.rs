@@ -10,6 +10,7 @@ mod edge;
 mod framing;
 mod hostile;
 mod keys;
+mod live_rows;
 mod routes;
 mod schema;
 mod search;

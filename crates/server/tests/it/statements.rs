@@ -11,6 +11,9 @@ use crate::shared::only;
 
 /// Tables that grow with organizations, people or time.
 const LARGE: &[&str] = &[
+    "abuse_report_notes",
+    "abuse_report_pages",
+    "abuse_reports",
     "access_decisions",
     "access_offers",
     "access_requests",
@@ -188,6 +191,8 @@ const ACROSS: &[(&str, &str)] = &[
     ("users::claims::sql::LIST_TOUCHED", "who lost the domain earlier, and who is staff of the provider"),
     ("users::claims::sql::TOUCHED_BY_EMAIL", "who lost the domain earlier, and who is staff of the provider"),
     ("users::claims::sql::TOUCHED_BY_ID", "who lost the domain earlier, and who is staff of the provider"),
+    ("users::social_login::sql::COUNT", "social connections are the provider's, and so are their links"),
+    ("users::social_login::sql::USERS", "social connections are the provider's, and so are their links"),
 ];
 
 #[test]
@@ -222,6 +227,9 @@ fn housekeeping_leaves_principals_and_the_ledger_alone() {
         "product_access",
         "product_members",
         "product_secrets",
+        "abuse_report_notes",
+        "abuse_report_pages",
+        "abuse_reports",
         "access_decisions",
         "access_offers",
         "access_requests",

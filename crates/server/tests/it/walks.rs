@@ -56,6 +56,8 @@ const PUBLIC: &[(&str, &str)] = &[
     ("GET /sign-in/sso/{connection}", "leads to an organization's identity provider"),
     ("GET /sign-in/sso/{connection}/callback", "where a provider sends people back; its state is the secret"),
     ("POST /sign-in/sso/{connection}/backchannel-logout", "the provider's signature opens it"),
+    ("GET /report/{token}", "the address that an organization gives away is the secret"),
+    ("POST /report/{token}", "the address that an organization gives away is the secret"),
     ("GET /break-glass", "where owners with a sealed code go when nobody gets in"),
     ("POST /break-glass", "where owners with a sealed code go when nobody gets in"),
     ("POST /api/v1/break-glass", "where owners with a sealed code go when nobody gets in"),

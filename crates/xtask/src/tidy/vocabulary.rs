@@ -25,6 +25,10 @@ const EXTRA: &[(&str, &str)] = &[
     ("crates/responsibility/src/rows/users.rs", "the paper's area on users, in its order"),
     ("crates/responsibility/src/states/", "a pure core of four steps: facts, halves, joint state, history"),
     (
+        "crates/users/src/abuse_reports/",
+        "one record before two desks and the public: what is shown of it is described apart from what each may do",
+    ),
+    (
         "crates/users/src/access_requests/",
         "asking, deciding and ending are three acts on one record, each with outcomes of its own",
     ),

@@ -1,8 +1,11 @@
-//! Access by request, and reviews of access.
+//! Access by request, reviews of access, and reports of misuse.
 
 use platform::access::Role;
 use platform::db::DbError;
+use platform::evidence::Side;
 use platform::ids::{AccountId, GroupId};
+use platform::principals::{self, Account};
+use users::abuse_reports::{self, Answer, NewReport, Opened, ReportId, Reporter, State};
 use users::access_offers::{self, Saved, Terms, Wanted};
 use users::access_requests::{self, Asked, RequestId, Verdict};
 use users::access_reviews::{self, Choice, Decided, Filter, ItemId, Kind, NewReview, ReviewId, Started};
@@ -126,5 +129,70 @@ impl Teller<'_> {
             Decided::Done(_) => Ok(()),
             other => Err(broken(format!("{other:?}"))),
         }
+    }
+
+    /// Somebody reports misuse, or tries the channel.
+    pub(super) async fn report(
+        &self,
+        company: &Company,
+        by: &Account,
+        new: NewReport,
+    ) -> Result<ReportId, DemoError> {
+        let ctx = self.ctx_of(by.id, 0);
+        let (at, id, app) = (ctx.clone(), company.id, self.app.clone());
+        let from = Reporter::Member { account: Some(by.id), email: by.email.clone() };
+        let opened =
+            self.app.db().write(&ctx, move |tx| abuse_reports::open(&app, &at, tx, id, &from, &new)).await?;
+        match opened.value {
+            Opened::Done(report) => Ok(report.id),
+            Opened::TooMany => Err(broken("a report was refused")),
+        }
+    }
+
+    pub(super) async fn answer_report(
+        &self,
+        company: &Company,
+        report: ReportId,
+        (side, by, state, note): (Side, &Account, State, &str),
+    ) -> Result<(), DemoError> {
+        let ctx = self.ctx_of(by.id, 0);
+        let (at, id, app) = (ctx.clone(), company.id, self.app.clone());
+        let answer = Answer { side, by: by.name.clone(), state, note: note.to_owned() };
+        self.app
+            .db()
+            .write(&ctx, move |tx| abuse_reports::answer(&app, &at, tx, id, report, &answer))
+            .await?;
+        Ok(())
+    }
+
+    /// The channel for reports is tested, and the provider answers.
+    pub(super) async fn try_report_channel(&self, company: &Company) -> Result<(), DemoError> {
+        let new = NewReport {
+            kind: abuse_reports::Kind::Other,
+            about: "the report channel".to_owned(),
+            body: "A test of the report channel.".to_owned(),
+            test: true,
+        };
+        let test = self.report(company, &company.owner, new).await?;
+        let staff =
+            self.app.db().read(|tx| principals::account_by_email(tx, "nora.winter@northwind.example"));
+        let nora = staff.await?.ok_or_else(|| broken("nobody of the provider answers"))?;
+        let answer = (Side::Provider, &nora, State::Resolved, "It arrived within the minute.");
+        self.answer_report(company, test, answer).await
+    }
+
+    /// A member reports something real, and an admin works on it.
+    pub(super) async fn report_a_code(&self, company: &Company) -> Result<(), DemoError> {
+        let by = company.people.get(4).ok_or_else(|| broken("nobody reports"))?;
+        let new = NewReport {
+            kind: abuse_reports::Kind::SignIn,
+            about: by.email.clone(),
+            body: "Two mails with sign-in links came at night. I was asleep and asked for none.".to_owned(),
+            test: false,
+        };
+        let report = self.report(company, by, new).await?;
+        let note = "The password is new, and every other session was ended.";
+        let answer = (Side::Customer, &company.owner, State::Working, note);
+        self.answer_report(company, report, answer).await
     }
 }

@@ -36,6 +36,7 @@ pub(super) async fn tell(story: &mut Story<'_>, dns: &Script) {
     super::access::tell(story, &mut owner).await;
     super::reviews::tell(story, &mut owner).await;
     super::awareness::tell(story, &mut owner).await;
+    super::abuse_reports::tell(story, &mut owner, &mut staff).await;
     tokens(story, &mut owner).await;
     policies(story, &mut owner).await;
     domains(story, &mut owner, dns).await;
@@ -511,4 +512,7 @@ async fn provider(story: &mut Story<'_>, staff: &mut Client) {
     story.did("drill.run", done).await;
     let done = staff.submit("/provider/rows/USR-P3/drill", &[]).await;
     story.did("drill.run_form", done).await;
+    staff.get("/provider/drills").await.expect(200);
+    let done = staff.submit("/provider/drills", &[]).await;
+    story.did("drill.run_all_form", done).await;
 }
