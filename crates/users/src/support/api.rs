@@ -22,7 +22,7 @@ use crate::names;
 pub(crate) mod desk_side;
 mod views;
 
-pub(super) use views::{AnswerBody, AssigneeBody, ChoiceBody, MessageBody, NewTicketBody, SeverityBody};
+pub(super) use views::{AnswerBody, ChoiceBody, MessageBody, NewTicketBody, SeverityBody};
 use views::{MessageView, SupportView, TargetsView, TicketDetailView, TicketView};
 
 pub(crate) fn routes() -> Routes {
