@@ -186,12 +186,13 @@ async fn the_pages_do_what_the_api_does() {
     .await;
 }
 
-async fn many(kit: &Kit, count: u32) {
+/// In small transactions: a long one keeps events of other tests on the same server from being seen.
+async fn many(kit: &Kit, from: u32, count: u32) {
     let ctx = kit.ctx();
     let at = ctx.clone();
     let made = kit.app.db().write(&ctx, move |tx| {
         let mut recorded = None;
-        for n in 0..count {
+        for n in from..from + count {
             let id: OrganizationId = at.id();
             let new = Organization {
                 id,
@@ -226,7 +227,9 @@ async fn many(kit: &Kit, count: u32) {
 async fn ten_thousand_organizations_are_listed_at_once() {
     testkit::both_with(
         async |kit| {
-            many(kit, 10_000).await;
+            for batch in 0..50 {
+                many(kit, batch * 200, 200).await;
+            }
             let mut best = [u128::MAX; 3];
             for _ in 0..5 {
                 let now = std::time::Instant::now;
