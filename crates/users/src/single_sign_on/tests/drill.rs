@@ -28,6 +28,7 @@ pub(crate) fn believe(settings: &Saml, xml: &[u8], now: Timestamp) -> Accepted {
         identity: Identity {
             issuer: settings.entity_id.clone(),
             subject: name,
+            name: None,
             session: None,
             proved_at: Some(now),
             two_proofs: false,

@@ -5,7 +5,7 @@ use aws_lc_rs::rsa::{KeyPair, KeySize};
 use axum::http::Method;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use saml::logout::{LogoutRequest, LogoutResponse, Outcome};
+use saml::logout::{LogoutResponse, Outcome};
 use saml::redirect::{self, Direction, Received};
 use saml::xml::{Document, Limits};
 use saml::{NameId, SigningKey, Time, names};
