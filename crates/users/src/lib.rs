@@ -54,6 +54,7 @@ pub mod single_sign_on;
 pub mod throttles;
 pub mod tokens;
 pub mod totp;
+pub mod waiting;
 
 pub static AREA: Area = Area {
     name: "users",

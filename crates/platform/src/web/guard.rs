@@ -15,6 +15,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 
+use crate::access::{Permission, Role};
 use crate::app::App;
 use crate::ctx::{Actor, Ctx, Origin};
 use crate::principals::{self, OrganizationState};
@@ -22,9 +23,10 @@ use crate::time::Timestamp;
 
 use super::access::{Access, Credential, OrganizationAccess, Principal, Visit, may};
 use super::routes::{BODY_BYTES_MAX_DEFAULT, Openness, RouteInfo, RouteKind};
-use super::{Problem, browser, navigation, ui};
+use super::{Problem, browser, multipart, ui};
 
 pub mod conditional;
+mod error_pages;
 pub mod idempotency;
 pub mod limits;
 mod trace;
@@ -49,16 +51,10 @@ pub fn router(app: &App) -> Router {
         }
     }
     router
-        .fallback(no_route)
+        .fallback(error_pages::no_route)
         .method_not_allowed_fallback(no_method)
         .layer(middleware::from_fn_with_state(app.clone(), security_headers))
         .with_state(app.clone())
-}
-
-async fn no_route(State(app): State<App>, request: Request) -> Response {
-    let page = !request.uri().path().starts_with("/api/");
-    let problem = Problem::not_found("page").cure("check the address, or go back to the start page");
-    if page { problem_page(&app, &problem, None, "") } else { problem.into_response() }
 }
 
 async fn no_method(request: Request) -> Response {
@@ -98,7 +94,7 @@ async fn guard(
     };
     note_refusal(&info, &response, &seen, &request_id.to_string());
     if info.kind == RouteKind::Page {
-        response = page_of_problem(&app, &info, response, &seen, &request_id.to_string());
+        response = error_pages::page_of_problem(&app, &info, response, &seen, &request_id.to_string()).await;
         if let Some(mark) = &seen.new_mark {
             browser::set_browser_mark(&mut response, mark);
         }
@@ -114,6 +110,9 @@ async fn guard(
 #[derive(Default)]
 struct Seen {
     principal: Option<Principal>,
+    /// The organization, once it is clear that the caller belongs there.
+    here: Option<OrganizationAccess>,
+    places: Option<Places>,
     network: String,
     new_mark: Option<String>,
     path: String,
@@ -163,9 +162,13 @@ async fn admit(
     let flash = browser::read_flash(&parts);
     seen.flash = flash.is_some();
 
-    let here = check_access(app, info, organization, principal.as_ref(), &ctx).await?;
+    let here = check_access(app, info, organization, principal.as_ref(), &ctx, &mut seen.here).await?;
     check_proof(info, principal.as_ref(), ctx.now)?;
-    let staff = info.kind == RouteKind::Page && is_staff(app, principal.as_ref()).await?;
+    let places = match info.kind {
+        RouteKind::Page => places_of(app, principal.as_ref()).await?,
+        _ => Places::default(),
+    };
+    seen.places = Some(places.clone());
     let actor = principal.as_ref().map_or(Actor::Anonymous, |principal| principal.actor.clone());
     let access = Access {
         ctx: ctx.acting_as(actor),
@@ -175,7 +178,8 @@ async fn admit(
         csrf: seen.csrf.clone(),
         path: seen.path.clone(),
         flash,
-        staff,
+        staff: places.staff,
+        places: places.organizations,
         theme: theme_of(&parts.headers),
     };
     let headers = parts.headers.clone();
@@ -200,6 +204,7 @@ fn bare_access(ctx: Ctx, info: &Arc<RouteInfo>, path: &str) -> Access {
         path: path.to_owned(),
         flash: None,
         staff: false,
+        places: Vec::new(),
         theme: ui::Theme::System,
     }
 }
@@ -215,11 +220,26 @@ fn body_max(app: &App, info: &RouteInfo) -> usize {
     info.body_bytes_max.min(if upload { config.upload_bytes_max } else { config.body_bytes_max })
 }
 
+fn in_words(bytes: usize) -> String {
+    match bytes {
+        many if many >= 1024 * 1024 => format!("{} MiB", many / (1024 * 1024)),
+        some if some >= 1024 => format!("{} KiB", some / 1024),
+        few => format!("{few} bytes"),
+    }
+}
+
 async fn read_body(app: &App, info: &RouteInfo, parts: &Parts, body: Body) -> Result<Bytes, Problem> {
     let max = body_max(app, info);
     let too_large = || {
         Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The body is too large")
-            .detail(format!("this takes up to {max} bytes"))
+            .detail(match (info.body_bytes_max, max) {
+                // As the form says it: what stands around the file is not the reader's business.
+                (multipart::BODY_BYTES_MAX, multipart::BODY_BYTES_MAX) => {
+                    format!("a file may have up to {}", in_words(multipart::FILE_BYTES_MAX))
+                }
+                _ => format!("this takes up to {}", in_words(max)),
+            })
+            .cure("go back and send less")
     };
     let announced = parts
         .headers
@@ -263,6 +283,7 @@ async fn check_access(
     slug: Option<String>,
     principal: Option<&Principal>,
     ctx: &Ctx,
+    seen: &mut Option<OrganizationAccess>,
 ) -> Result<Option<OrganizationAccess>, Problem> {
     let permission = match info.openness {
         Openness::Public => return Ok(None),
@@ -302,13 +323,16 @@ async fn check_access(
         && !may(role, Some(principal), &organization, permission)
     {
         // The provider's console is nobody's business who does not run it.
-        return Err(if of_provider {
-            Problem::not_found("page")
-        } else {
-            Problem::forbidden(permission.as_str())
-        });
+        if of_provider {
+            return Err(Problem::not_found("page"));
+        }
+        *seen = Some(OrganizationAccess { organization, role });
+        let detail = format!("this needs `{}`: the right to {}", permission.as_str(), permission.words());
+        return Err(Problem::forbidden(permission.as_str()).detail(detail));
     }
-    Ok(Some(OrganizationAccess { organization, role }))
+    let here = OrganizationAccess { organization, role };
+    *seen = Some(here.clone());
+    Ok(Some(here))
 }
 
 /// A session whose proof falls short of a policy only enrols; one whose proof is old confirms before it changes
@@ -389,18 +413,36 @@ async fn admitted(app: &App, info: &RouteInfo, principal: &Principal, ctx: &Ctx)
     }
 }
 
-async fn is_staff(app: &App, principal: Option<&Principal>) -> Result<bool, Problem> {
-    let Some(account) = principal.and_then(|principal| principal.account) else { return Ok(false) };
-    app.db()
-        .read(move |tx| {
-            let Some(provider) = principals::provider(tx)? else { return Ok(false) };
-            let membership = principals::membership(tx, provider.id, account)?;
-            Ok(membership.is_some_and(|membership| {
-                membership.state == principals::MembershipState::Active
-                    && membership.role.may(crate::access::Permission::ProviderRead)
-            }))
-        })
-        .await
+/// Where else somebody can go: their organizations, and the provider's console.
+#[derive(Clone, Default)]
+struct Places {
+    staff: bool,
+    organizations: Vec<ui::NavItem>,
+}
+
+/// The first page that a role has in an organization.
+fn home_of(role: Option<Role>, slug: &str) -> String {
+    match role {
+        Some(Role::Member) => format!("/o/{slug}/access"),
+        _ => format!("/o/{slug}"),
+    }
+}
+
+async fn places_of(app: &App, principal: Option<&Principal>) -> Result<Places, Problem> {
+    let Some(account) = principal.and_then(|principal| principal.account) else {
+        return Ok(Places::default());
+    };
+    let found = app.db().read(move |tx| principals::places(tx, account)).await?;
+    let runs = |place: &principals::Place| {
+        place.kind == principals::OrganizationKind::Provider && place.role.may(Permission::ProviderRead)
+    };
+    Ok(Places {
+        staff: found.iter().any(runs),
+        organizations: found
+            .iter()
+            .map(|place| ui::NavItem::new(&place.name, home_of(Some(place.role), &place.slug)))
+            .collect(),
+    })
 }
 
 fn origin_of(app: &App, parts: &Parts) -> Origin {
@@ -436,61 +478,6 @@ fn forwarded_address(text: &str) -> Option<IpAddr> {
 }
 
 // ---- answers --------------------------------------------------------------------------------------------------
-
-/// Turns a problem document into what a person at a browser expects: the sign-in page, or a page that says what is
-/// wrong and what to do.
-fn page_of_problem(
-    app: &App,
-    info: &RouteInfo,
-    response: Response,
-    seen: &Seen,
-    request_id: &str,
-) -> Response {
-    let Some(problem) = response.extensions().get::<Problem>().cloned() else {
-        return response;
-    };
-    if problem.status == StatusCode::UNAUTHORIZED && info.method == Method::GET {
-        let next: String = url::form_urlencoded::byte_serialize(seen.path.as_bytes()).collect();
-        return axum::response::Redirect::to(&format!("/sign-in?next={next}")).into_response();
-    }
-    if problem.kind == "step-up-required" {
-        // What was typed is lost, so pages with forms ask before they are filled in.
-        let back = if info.method == Method::GET { &seen.path } else { &seen.referer };
-        let next: String = url::form_urlencoded::byte_serialize(back.as_bytes()).collect();
-        return axum::response::Redirect::to(&format!("/confirm?next={next}")).into_response();
-    }
-    if problem.kind == "enrolment-required" {
-        return axum::response::Redirect::to("/account/factors").into_response();
-    }
-    let mut page = problem_page(app, &problem, Some(seen), request_id);
-    for (name, value) in response.headers() {
-        if *name != header::CONTENT_TYPE && *name != header::CONTENT_LENGTH {
-            page.headers_mut().append(name, value.clone());
-        }
-    }
-    page
-}
-
-fn problem_page(app: &App, problem: &Problem, seen: Option<&Seen>, request_id: &str) -> Response {
-    let info = Arc::new(RouteInfo::for_problem());
-    let ctx = Ctx::new(Actor::Anonymous, app.clock(), app.random());
-    let mut access = bare_access(ctx, &info, "");
-    if let Some(seen) = seen {
-        access.principal.clone_from(&seen.principal);
-        access.csrf.clone_from(&seen.csrf);
-    }
-    let shell = navigation::public_shell(app, &access, &problem.title);
-    let page = ui::ErrorPage {
-        shell,
-        title: problem.title.clone(),
-        wrong: problem.detail.clone(),
-        mend: problem.cure.clone().unwrap_or_default(),
-        request_id: request_id.to_owned(),
-        status: problem.status.as_u16(),
-        links: Vec::new(),
-    };
-    super::html_with(problem.status, &page).unwrap_or_else(IntoResponse::into_response)
-}
 
 fn finish(info: &RouteInfo, response: &mut Response, seen: &Seen, request_id: &str, started: Instant) {
     let status = response.status();
