@@ -86,7 +86,7 @@ test("an authenticator app is set up by its QR code and first code", async () =>
   story.secret = await page.locator(".copy code").textContent();
   await page.getByLabel("Code that the app shows").fill("000000");
   await page.getByRole("button", { name: "Confirm" }).click();
-  await page.getByText("Nothing was saved").waitFor();
+  await page.getByText("That did not work").waitFor();
   await page.getByLabel("Code that the app shows").fill(appShows(story.secret, story.clock_s));
   await page.getByRole("button", { name: "Confirm" }).click();
   await page.getByRole("heading", { name: "Recovery codes" }).waitFor();

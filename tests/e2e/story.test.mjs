@@ -109,7 +109,7 @@ test("an installation is set up by its one-time link", async () => {
   await nora.getByLabel("Your work e-mail").fill(OWNER.email);
   await nora.getByLabel("Password").fill("short");
   await press(nora, "Set up", "/setup/", { refused: true });
-  await nora.getByText("Nothing was saved").waitFor();
+  await nora.getByText("That did not work").waitFor();
   await look(nora, "02-set-up-refused");
   await nora.getByLabel("Password").fill(PASSWORD);
   await press(nora, "Set up", "/setup/");

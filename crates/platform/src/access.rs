@@ -93,6 +93,32 @@ impl Permission {
         Self::ALL.iter().copied().find(|permission| permission.as_str() == text)
     }
 
+    /// What it lets somebody do, for pages.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::ResponsibilitiesRead => "see the matrix, its rows and their history",
+            Self::ResponsibilitiesManage => "attest and accept risks",
+            Self::PeopleRead => "see people, groups, requests and reviews",
+            Self::PeopleManage => "invite, change and remove people and groups",
+            Self::DomainsRead => "see domains",
+            Self::DomainsManage => "verify and remove domains",
+            Self::PoliciesRead => "see sign-in policies and single sign-on",
+            Self::PoliciesManage => "decide sign-in policies and single sign-on",
+            Self::ContactsRead => "see breach contacts",
+            Self::ContactsManage => "change breach contacts",
+            Self::AuditRead => "read and export the audit log",
+            Self::AuditManage => "choose where the audit log is streamed to",
+            Self::SupportRead => "see all tickets of the organization",
+            Self::SupportManage => "open tickets and write on all of them",
+            Self::TokensRead => "see API tokens",
+            Self::TokensManage => "make and revoke API tokens",
+            Self::OrganizationRead => "see the organization's settings",
+            Self::OrganizationManage => "rename the organization, choose its owners, close it",
+            Self::ProviderRead => "see the provider's console",
+            Self::ProviderManage => "run the installation",
+        }
+    }
+
     pub fn reads(self) -> bool {
         self.as_str().ends_with(".read")
     }

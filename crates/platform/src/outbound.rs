@@ -194,6 +194,21 @@ impl Outbound {
         Ok(Self { inner: Arc::new(Inner { tls, timeout, allow_loopback, resolver }) })
     }
 
+    /// What can be said of a URL without asking anybody: its form, and an address that it names itself.
+    pub fn looks_reachable(&self, url: &str) -> Result<(), Refusal> {
+        let target = target::Target::parse(url, self.inner.allow_loopback)?;
+        match target.address {
+            Some(address) if !self.allows(&target, address) => Err(Refusal::NotPublic),
+            None if target.url.scheme() == "http" && target.host != "localhost" => Err(Refusal::Scheme),
+            _ => Ok(()),
+        }
+    }
+
+    fn allows(&self, target: &target::Target, address: IpAddr) -> bool {
+        let loopback = self.inner.allow_loopback && address::is_loopback(address);
+        loopback || (target.url.scheme() != "http" && address::is_global(address))
+    }
+
     /// Checks `request`, makes it, and reads the whole answer.
     pub async fn fetch(&self, request: Request) -> Result<Response, OutboundError> {
         let timeout = request.timeout.unwrap_or(self.inner.timeout);
@@ -246,12 +261,7 @@ impl Outbound {
                 .await
                 .map_err(|reason| OutboundError::Resolve { host: target.host.clone(), reason })?,
         };
-        let plain = target.url.scheme() == "http";
-        let allowed = |address: &IpAddr| {
-            let loopback = self.inner.allow_loopback && address::is_loopback(*address);
-            loopback || (!plain && address::is_global(*address))
-        };
-        if addresses.is_empty() || !addresses.iter().all(allowed) {
+        if addresses.is_empty() || !addresses.iter().all(|address| self.allows(target, *address)) {
             return Err(Refusal::NotPublic.into());
         }
         Ok(addresses.into_iter().map(|address| SocketAddr::new(address, target.port)).collect())

@@ -336,6 +336,27 @@ pub fn memberships_of(
     Ok(out)
 }
 
+/// An organization that somebody can go to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    pub name: String,
+    pub slug: String,
+    pub kind: OrganizationKind,
+    pub role: Role,
+}
+
+/// Where somebody is an active member, the first of many.
+pub fn places(tx: &mut ReadTx, account: AccountId) -> Result<Vec<Place>, DbError> {
+    tx.list(&sql::PLACES, params![account], |row| {
+        Ok(Place {
+            name: row.get(0)?,
+            slug: row.get(1)?,
+            kind: row.parse(2, OrganizationKind::parse)?,
+            role: row.parse(3, Role::parse)?,
+        })
+    })
+}
+
 /// In how many organizations an account is a member, whatever the state.
 pub fn count_memberships_of(tx: &mut ReadTx, account: AccountId) -> Result<u64, DbError> {
     Ok(tx.scalar(&sql::COUNT_MEMBERSHIPS_OF, params![account])?.unwrap_or(0))

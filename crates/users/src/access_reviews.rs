@@ -253,6 +253,11 @@ pub fn list(
     tx.list(&sql::LIST, params![organization, before, limit], read_review)
 }
 
+/// Undecided grants that silence does not revoke: only owners decide about owners.
+pub fn open_owners(tx: &mut ReadTx, organization: OrganizationId, id: ReviewId) -> Result<u64, DbError> {
+    Ok(tx.scalar(&sql::COUNT_OPEN_OWNERS, params![organization, id])?.unwrap_or(0))
+}
+
 /// Open reviews that wait for this person, with how much each.
 pub fn waiting_for(
     tx: &mut ReadTx,

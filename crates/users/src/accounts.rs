@@ -439,3 +439,10 @@ pub struct Profile {
     /// The organization that claimed this account, by name.
     pub manager: Option<String>,
 }
+
+impl Profile {
+    /// Whoever manages an account decides whether its person stays.
+    pub fn may_leave(&self, organization: &principals::Organization) -> bool {
+        self.account.managed_by != Some(organization.id)
+    }
+}

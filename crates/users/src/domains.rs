@@ -281,6 +281,11 @@ pub(crate) fn may_claim(tx: &mut ReadTx, organization: OrganizationId, name: &st
     Ok(tx.scalar::<u64>(&sql::COUNT_CLAIMABLE, params![organization, name])?.unwrap_or(0) > 0)
 }
 
+/// Whether the organization holds any domain today.
+pub(crate) fn holds_any(tx: &mut ReadTx, organization: OrganizationId) -> Result<bool, DbError> {
+    Ok(tx.scalar::<u64>(&sql::COUNT_HELD, params![organization])?.unwrap_or(0) > 0)
+}
+
 fn new_token(ctx: &Ctx) -> String {
     hex::encode(ctx.random_bytes::<TOKEN_BYTES>())
 }

@@ -11,8 +11,7 @@ use platform::ids::{AccountId, GroupId, OrganizationId};
 use platform::principals::{self, Group, Membership};
 
 use crate::names::Name;
-use crate::organizations;
-use crate::provisioning;
+use crate::{directories, organizations, provisioning};
 
 pub(crate) mod api;
 pub(crate) mod pages;
@@ -179,6 +178,19 @@ pub fn remove_member(
     }
     let recorded = tx.record(moved(organization, "group.member_removed", id, &person));
     Ok(Commit::changed(Membered::Done, recorded))
+}
+
+/// The directory that fills a group: nothing else changes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Keeper {
+    pub id: directories::DirectoryId,
+    pub name: String,
+}
+
+pub fn keeper(tx: &mut ReadTx, organization: OrganizationId, id: GroupId) -> Result<Option<Keeper>, DbError> {
+    let Some(directory) = provisioning::fills_group(tx, organization, id)? else { return Ok(None) };
+    let found = directories::get(tx, organization, directory)?;
+    Ok(found.map(|found| Keeper { id: found.id, name: found.name }))
 }
 
 /// A group with the first of its members.

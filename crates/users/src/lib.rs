@@ -64,6 +64,7 @@ pub mod support;
 pub mod throttles;
 pub mod tokens;
 pub mod totp;
+pub mod waiting;
 
 pub static AREA: Area = Area {
     name: "users",

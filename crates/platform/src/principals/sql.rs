@@ -68,6 +68,11 @@ crate::statements! {
     pub(super) MEMBERSHIPS_OF: Platform =
         "select organization_id, account_id, role, state, source, email, name, created_at
          from memberships where account_id = $1 order by organization_id";
+    /// The provider's own organization first: it opens another console.
+    pub(super) PLACES: Platform =
+        "select o.name, o.slug, o.kind, m.role
+         from memberships m join organizations o on o.id = m.organization_id and o.state = 'active'
+         where m.account_id = $1 and m.state = 'active' order by o.kind desc, o.name, o.slug limit 20";
     pub(super) COUNT_MEMBERSHIPS_OF: Platform = "select count(*) from memberships where account_id = $1";
     pub(super) SET_ROLE: Tenant =
         "update memberships set role = $3 where organization_id = $1 and account_id = $2";

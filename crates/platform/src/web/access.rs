@@ -105,6 +105,8 @@ pub struct Access {
     pub flash: Option<super::ui::Flash>,
     /// Whether the caller is a member of the provider's organization: gets a link to its console.
     pub staff: bool,
+    /// The caller's organizations, for the menu that leads from one to the other. Pages only.
+    pub places: Vec<super::ui::NavItem>,
     /// Light, dark, or as the system says.
     pub theme: super::ui::Theme,
 }

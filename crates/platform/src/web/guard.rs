@@ -18,22 +18,25 @@ use axum::response::{IntoResponse, Response};
 use crate::app::App;
 use crate::ctx::{Actor, Ctx};
 
-use super::access::{Access, Credential, Principal};
+use super::access::{Access, Credential, OrganizationAccess, Principal};
 use super::routes::{BODY_BYTES_MAX_DEFAULT, Openness, RouteInfo, RouteKind};
-use super::{Problem, browser, ui};
+use super::{Problem, browser, multipart, ui};
 
 mod answers;
 pub mod conditional;
 mod decision;
+mod error_pages;
 pub mod idempotency;
 pub mod limits;
 mod origin;
+mod places;
 mod trace;
 
-use answers::{finish, note_refusal, page_of_problem, problem_page, security_headers};
+use answers::{finish, note_refusal, security_headers};
 pub use decision::belongs;
-use decision::{check_access, check_proof, is_staff};
+use decision::{check_access, check_proof};
 use origin::{origin_of, referer_path};
+use places::{Places, home_of, places_of};
 
 /// The socket's other end; set by the accept loop.
 #[derive(Clone, Copy, Debug)]
@@ -55,16 +58,10 @@ pub fn router(app: &App) -> Router {
         }
     }
     router
-        .fallback(no_route)
+        .fallback(error_pages::no_route)
         .method_not_allowed_fallback(no_method)
         .layer(middleware::from_fn_with_state(app.clone(), security_headers))
         .with_state(app.clone())
-}
-
-async fn no_route(State(app): State<App>, request: Request) -> Response {
-    let page = !request.uri().path().starts_with("/api/");
-    let problem = Problem::not_found("page").cure("check the address, or go back to the start page");
-    if page { problem_page(&app, &problem, None, "") } else { problem.into_response() }
 }
 
 async fn no_method(request: Request) -> Response {
@@ -104,7 +101,7 @@ async fn guard(
     };
     note_refusal(&info, &response, &seen, &request_id.to_string());
     if info.kind == RouteKind::Page {
-        response = page_of_problem(&app, &info, response, &seen, &request_id.to_string());
+        response = error_pages::page_of_problem(&app, &info, response, &seen, &request_id.to_string()).await;
         if let Some(mark) = &seen.new_mark {
             browser::set_browser_mark(&mut response, mark);
         }
@@ -120,6 +117,9 @@ async fn guard(
 #[derive(Default)]
 struct Seen {
     principal: Option<Principal>,
+    /// The organization, once it is clear that the caller belongs there.
+    here: Option<OrganizationAccess>,
+    places: Option<Places>,
     network: String,
     new_mark: Option<String>,
     path: String,
@@ -169,9 +169,13 @@ async fn admit(
     let flash = browser::read_flash(&parts);
     seen.flash = flash.is_some();
 
-    let here = check_access(app, info, organization, principal.as_ref(), &ctx).await?;
+    let here = check_access(app, info, organization, principal.as_ref(), &ctx, &mut seen.here).await?;
     check_proof(info, principal.as_ref(), ctx.now)?;
-    let staff = info.kind == RouteKind::Page && is_staff(app, principal.as_ref()).await?;
+    let places = match info.kind {
+        RouteKind::Page => places_of(app, principal.as_ref()).await?,
+        _ => Places::default(),
+    };
+    seen.places = Some(places.clone());
     let actor = principal.as_ref().map_or(Actor::Anonymous, |principal| principal.actor.clone());
     let access = Access {
         ctx: ctx.acting_as(actor),
@@ -181,7 +185,8 @@ async fn admit(
         csrf: seen.csrf.clone(),
         path: seen.path.clone(),
         flash,
-        staff,
+        staff: places.staff,
+        places: places.organizations,
         theme: theme_of(&parts.headers),
     };
     let headers = parts.headers.clone();
@@ -206,6 +211,7 @@ fn bare_access(ctx: Ctx, info: &Arc<RouteInfo>, path: &str) -> Access {
         path: path.to_owned(),
         flash: None,
         staff: false,
+        places: Vec::new(),
         theme: ui::Theme::System,
     }
 }
@@ -221,11 +227,26 @@ fn body_max(app: &App, info: &RouteInfo) -> usize {
     info.body_bytes_max.min(if upload { config.upload_bytes_max } else { config.body_bytes_max })
 }
 
+fn in_words(bytes: usize) -> String {
+    match bytes {
+        many if many >= 1024 * 1024 => format!("{} MiB", many / (1024 * 1024)),
+        some if some >= 1024 => format!("{} KiB", some / 1024),
+        few => format!("{few} bytes"),
+    }
+}
+
 async fn read_body(app: &App, info: &RouteInfo, parts: &Parts, body: Body) -> Result<Bytes, Problem> {
     let max = body_max(app, info);
     let too_large = || {
         Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The body is too large")
-            .detail(format!("this takes up to {max} bytes"))
+            .detail(match (info.body_bytes_max, max) {
+                // As the form says it: what stands around the file is not the reader's business.
+                (multipart::BODY_BYTES_MAX, multipart::BODY_BYTES_MAX) => {
+                    format!("a file may have up to {}", in_words(multipart::FILE_BYTES_MAX))
+                }
+                _ => format!("this takes up to {}", in_words(max)),
+            })
+            .cure("go back and send less")
     };
     let announced = parts
         .headers

@@ -7,6 +7,8 @@
 //! can have it by itself.
 
 pub const BODY_BYTES_MAX: usize = 6 * 1024 * 1024;
+/// What forms say of a file; the rest is for what stands around it.
+pub const FILE_BYTES_MAX: usize = 5 * 1024 * 1024;
 pub const PARTS_MAX: usize = 10;
 const HEADERS_BYTES_MAX: usize = 1024;
 const NAME_BYTES_MAX: usize = 200;

@@ -93,10 +93,13 @@ pub fn shell(app: &App, access: &Access, console: NavConsole, title: &str, curre
         })
         .collect();
     let search = search_page(console, &slug);
+    // Pages of one's own account may name an organization in their address, and are not its pages.
+    let shown = access.organization.as_ref().filter(|_| console != NavConsole::Account);
     ui::Shell {
+        places: access.places.clone(),
         title: title.to_owned(),
         nav,
-        organization: access.organization.as_ref().map(|here| ui::OrgChip {
+        organization: shown.map(|here| ui::OrgChip {
             name: here.organization.name.clone(),
             slug: here.organization.slug.clone(),
             href: "/account".to_owned(),

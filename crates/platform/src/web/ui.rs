@@ -21,6 +21,8 @@ pub struct Shell {
     pub title: String,
     pub nav: Vec<NavGroup>,
     pub organization: Option<OrgChip>,
+    /// The reader's organizations: the menu under the organization's name.
+    pub places: Vec<NavItem>,
     pub account: Option<AccountChip>,
     /// The session's CSRF token; every form carries it as `csrf`, every htmx request as `X-CSRF-Token`.
     pub csrf: String,
@@ -53,6 +55,15 @@ impl Shell {
     /// Address of an embedded file, with its content hash.
     pub fn asset(&self, name: &str) -> String {
         assets::asset_url(name)
+    }
+
+    /// Whose console this is, as the menu at the top names it.
+    pub fn place(&self) -> String {
+        match (&self.organization, self.console) {
+            (Some(organization), _) => organization.name.clone(),
+            (None, Console::Provider) => format!("{} · provider", self.provider_name),
+            (None, console) => console.label().to_owned(),
+        }
     }
 
     /// What stands after the page's own name in the browser's title bar.
@@ -314,6 +325,12 @@ impl fmt::Display for State {
     }
 }
 
+/// Problem documents begin small, as errors of programs do; a page has sentences.
+pub fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}
+
 /// A page that says why a request failed: what is wrong, how to mend it, and the id under which it was logged.
 #[derive(Clone, Debug, Template)]
 #[template(path = "error.html")]
@@ -326,6 +343,26 @@ pub struct ErrorPage {
     pub request_id: String,
     /// Where to go from here; none prints a link to the front page.
     pub links: Vec<NavItem>,
+}
+
+/// The same inside the console of somebody who is signed in.
+#[derive(Clone, Debug, Template)]
+#[template(path = "error_console.html")]
+pub struct ConsoleErrorPage {
+    shell: Shell,
+    status: u16,
+    title: String,
+    wrong: String,
+    mend: String,
+    request_id: String,
+    links: Vec<NavItem>,
+}
+
+impl ConsoleErrorPage {
+    pub fn new(page: ErrorPage) -> Self {
+        let ErrorPage { shell, status, title, wrong, mend, request_id, links } = page;
+        Self { shell, status, title, wrong, mend, request_id, links }
+    }
 }
 
 #[cfg(test)]

@@ -95,10 +95,19 @@ impl Scope {
     /// What `access` may find in one console. The guard has admitted the caller to it.
     pub fn of(app: &App, access: &Access, console: NavConsole) -> Result<Self, Problem> {
         let here = access.organization()?;
-        let pages = navigation::open_to(app, access, console)
+        let mut pages: Vec<Hit> = navigation::open_to(app, access, console)
             .into_iter()
             .map(|item| Hit { kind: "page", label: item.label, hint: item.hint, href: item.href })
             .collect();
+        if console == NavConsole::Organization && access.may(Permission::PoliciesRead) {
+            // It stands on the page of the policies, and whoever needs it is in a hurry.
+            pages.push(Hit {
+                kind: "page",
+                label: "Break-glass".to_owned(),
+                hint: "Sign-in policies".to_owned(),
+                href: format!("/o/{}/break-glass", here.slug),
+            });
+        }
         let provider = console == NavConsole::Provider;
         Ok(Self {
             console,

@@ -206,7 +206,7 @@ impl NewOfferBody {
             (None, Some(rule), None) => Ok(Wanted::Product(rule)),
             (None, None, Some(role)) => Ok(Wanted::Role(role)),
             _ => {
-                let why = "say one of `group`, `product_rule` and `role`";
+                let why = "choose the one thing that members may ask for (`group`, `product_rule` or `role`)";
                 Err(Problem::invalid(why).field("wanted", why))
             }
         }

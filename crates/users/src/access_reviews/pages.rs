@@ -12,6 +12,7 @@ use platform::web::pagination::{Page, PageQuery};
 use platform::web::routes::{self, Limit, Openness, Routes};
 use platform::web::ui::{Choice as Pick, DryRun, FieldErrors, Pager, Shell, Tone};
 use platform::web::{Access, Problem, browser};
+use serde::Deserialize;
 
 use super::api::{self, DecisionsBody, GrantQuery, NewReviewBody};
 use super::gathering::Census;
@@ -20,6 +21,10 @@ use super::{
 };
 use crate::organizations::pages::{complaints, mendable};
 use crate::people::pages::pager;
+
+mod rows;
+
+use rows::{Row, rows};
 
 pub(crate) const LIST: &str = "/o/{organization}/access-reviews";
 const READ: Openness = Openness::Organization(Permission::PeopleRead);
@@ -285,15 +290,6 @@ async fn start(
     }
 }
 
-struct Row {
-    item: Item,
-    /// The reader may decide about it.
-    open: bool,
-    decision: &'static str,
-    tone: Tone,
-    effect: String,
-}
-
 #[derive(Template)]
 #[template(path = "access_reviews/show.html")]
 struct ShowPage {
@@ -319,22 +315,6 @@ struct ShowPage {
     reason: String,
 }
 
-fn row(item: Item, reads: Option<platform::ids::AccountId>, reviews: bool) -> Row {
-    let (decision, tone) = match item.decision {
-        Some(Choice::Keep) => ("Keep", Tone::Good),
-        Some(Choice::Revoke) => ("Revoke", Tone::Warn),
-        None => ("Open", Tone::Info),
-    };
-    let effect = match (item.effect.as_deref(), item.verified_at) {
-        (Some("revoked"), Some(_)) => "Seen to be gone".to_owned(),
-        (Some("revoked"), None) => "Taken away".to_owned(),
-        (Some("gone" | "refused"), _) => item.effect_words.clone(),
-        _ => String::new(),
-    };
-    let own = item.account.is_some() && item.account == reads;
-    Row { open: reviews && !own, item, decision, tone, effect }
-}
-
 async fn one(
     app: &App,
     access: &Access,
@@ -357,7 +337,6 @@ async fn one(
         .finish();
     let base = format!("/o/{slug}/access-reviews/{id}?{base}");
     let all = parts(seen.counts);
-    let account = access.principal()?.account;
     let mut kinds = vec![Pick::new("", "Every kind", &kind)];
     kinds.extend(Kind::ALL.map(|one| Pick::new(one.as_str(), kind_words(one), &kind)));
     let page = ShowPage {
@@ -375,7 +354,7 @@ async fn one(
         bar: chart::stacked_bar("Decisions", &all),
         legend: chart::legend(&all),
         pager: pager(page.items.len(), page.next_cursor.as_deref(), &base),
-        rows: page.items.into_iter().map(|item| row(item, account, seen.reviews)).collect(),
+        rows: rows(app, access, page.items, seen.reviews).await?,
         decisions: [("", "Every decision"), ("none", "Open"), ("keep", "Keep"), ("revoke", "Revoke")]
             .map(|(value, label)| Pick::new(value, label, &decision))
             .to_vec(),
@@ -447,21 +426,37 @@ struct FinishPage {
     slug: String,
     review: Review,
     run: DryRun,
+    errors: FieldErrors,
+}
+
+#[derive(Deserialize)]
+struct FinishForm {
+    #[serde(default)]
+    confirm: String,
 }
 
 async fn finish_page(
     AppState(app): AppState<App>,
     access: Access,
-    Path((slug, id)): Path<(String, ReviewId)>,
+    Path((_, id)): Path<(String, ReviewId)>,
 ) -> platform::web::Result {
+    finishing(&app, &access, id, FieldErrors::default()).await
+}
+
+fn grants_words(count: u64) -> String {
+    if count == 1 { "1 grant is".to_owned() } else { format!("{count} grants are") }
+}
+
+async fn finishing(app: &App, access: &Access, id: ReviewId, errors: FieldErrors) -> platform::web::Result {
     const SAMPLE: u32 = 10;
-    let seen = api::look(&app, &access, id).await?;
+    let slug = access.organization()?.slug.clone();
+    let seen = api::look(app, access, id).await?;
     if seen.review.state != State::Open {
         return Err(Problem::conflict("this review is not open"));
     }
     let organization = access.organization_id()?;
     let silence = seen.review.on_silence == Choice::Revoke;
-    let sample = app
+    let (sample, owners) = app
         .db()
         .read(move |tx| {
             let revoke = Filter { decision: Some("revoke".to_owned()), ..Filter::default() };
@@ -472,37 +467,50 @@ async fn finish_page(
                 let owner = Grant::Role(platform::access::Role::Owner);
                 found.extend(open.into_iter().filter(|item| item.grant != owner));
             }
-            Ok::<_, Problem>(found)
+            Ok::<_, Problem>((found, super::open_owners(tx, organization, id)?))
         })
         .await?;
     let (open, revoke) = (seen.counts.open(), seen.counts.revoke);
+    let silent = if silence { open.saturating_sub(owners) } else { 0 };
     let rest = match (open, silence) {
         (0, _) => "Every grant is decided.".to_owned(),
-        (open, true) => format!("{open} are undecided: they are revoked too, except for owners."),
+        (_, true) => match owners {
+            0 => format!("{silent} are undecided: they are revoked too."),
+            owners => format!("{silent} are undecided: they are revoked too. Of owners, {owners} stay."),
+        },
         (open, false) => format!("{open} are undecided: they stay, and the review is incomplete."),
     };
     let line = |item: Item| {
         let who = if item.email.is_empty() { "The operator" } else { item.email.as_str() };
         format!("{who}: {}", item.target_name)
     };
-    platform::web::html(&FinishPage {
-        shell: shell(&app, &access, "Finish a review"),
+    let status = if errors.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    let page = FinishPage {
+        shell: shell(app, access, "Finish a review"),
         run: DryRun {
             tone: Tone::Warn,
-            summary: format!("{revoke} grants are revoked at once. {rest}"),
+            summary: format!("{} revoked at once. {rest}", grants_words(revoke)),
             sample: sample.into_iter().map(line).collect(),
             all_href: format!("/o/{slug}/access-reviews/{id}?decision=revoke"),
         },
         review: seen.review,
+        errors,
         slug,
-    })
+    };
+    platform::web::html_with(status, &page)
 }
 
 async fn finish(
     AppState(app): AppState<App>,
     access: Access,
     Path((slug, id)): Path<(String, ReviewId)>,
+    Form(form): Form<FinishForm>,
 ) -> platform::web::Result {
+    let review = api::look(&app, &access, id).await?.review;
+    if review.state == State::Open && form.confirm.trim() != review.name {
+        let errors = FieldErrors::default().with("confirm", "this is not the review's name");
+        return finishing(&app, &access, id, errors).await;
+    }
     let to = format!("/o/{slug}/access-reviews/{id}");
     match api::end(&app, &access, id).await {
         Ok(()) => browser::see_other_with(&to, Tone::Good, "Finished: revocations take effect now."),

@@ -105,6 +105,11 @@ platform::statements! {
            cast(sum(case when decision = 'revoke' and decided_by is null then 1 else 0 end) as bigint),
            cast(sum(case when decision = 'revoke' and verified_at is not null then 1 else 0 end) as bigint)
          from access_review_items where organization_id = $1 and review_id = $2";
+    /// What silence leaves as it is.
+    pub(super) COUNT_OPEN_OWNERS: Tenant =
+        "select count(*) from access_review_items
+         where organization_id = $1 and review_id = $2 and decision is null
+           and kind = 'role' and coalesce(role, '') = 'owner'";
     /// What a reviewer has yet to answer: everything open that is not their own.
     pub(super) COUNT_LEFT: Tenant =
         "select count(*) from access_review_items

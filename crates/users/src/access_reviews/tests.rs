@@ -381,8 +381,9 @@ async fn the_pages_do_what_the_api_does() {
             let fields = [("grants", group.as_str()), ("decision", "revoke"), ("reason", "left the crew")];
             owner.submit(&decisions, &fields).await.expect(303);
             let run = owner.get(&format!("{one}/finish")).await.expect(200).text();
-            assert!(run.contains("1 grants are revoked") && run.contains("3 are undecided"), "{run}");
-            owner.submit(&format!("{one}/finish"), &[]).await.expect(303);
+            assert!(run.contains("1 grant is revoked") && run.contains("3 are undecided"), "{run}");
+            owner.submit(&format!("{one}/finish"), &[]).await.expect(422);
+            owner.submit(&format!("{one}/finish"), &[("confirm", "Spring")]).await.expect(303);
             kit.settle().await;
             assert!(owner.get(&one).await.expect(200).text().contains("Seen to be gone"));
             // A reviewer without rights works from the page Access.
@@ -395,6 +396,34 @@ async fn the_pages_do_what_the_api_does() {
             ann.get(page).await.expect(403);
             harbor.owner.submit(&format!("{page}/{review}/cancel"), &[]).await.expect(303);
             kit.settle().await;
+        },
+        with_mail,
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn who_comes_in_finds_what_waits_and_the_way_to_their_organization() {
+    testkit::both_with(
+        async |kit| {
+            let mut harbor = harbor(kit).await;
+            let mut ann = kit.browser_of(harbor.ann).await;
+            assert!(!ann.get("/account").await.expect(200).text().contains("Waits for you"));
+            start(kit, &mut harbor.owner, json!({ "reviewers": ["ann@harbor.example"] })).await;
+            let notice = json!({ "title": "Passwords", "body": "Use a manager.", "renews": false });
+            harbor.owner.post(&format!("{API}/awareness"), notice).await.expect(201);
+            kit.settle().await;
+            let page = ann.get("/account").await.expect(200).text();
+            assert!(page.contains("Review Spring") && page.contains("Notice: Passwords"), "{page}");
+            // Its name leads somewhere, from the table and from the menu at the top.
+            assert!(page.matches("href=\"/o/harbor/access\"").count() >= 2, "{page}");
+            ann.get("/o/harbor/access").await.expect(200);
+            ann.post(&format!("{API}/awareness/acknowledgement"), json!({ "version": 1 })).await.expect(204);
+            assert!(!ann.get("/account").await.expect(200).text().contains("Notice: Passwords"));
+            // Nobody else is told of it.
+            let mut stranger = kit.owner_of("quay").await;
+            let page = stranger.get("/account").await.expect(200).text();
+            assert!(!page.contains("Waits for you") && !page.contains("/o/harbor"), "{page}");
         },
         with_mail,
     )

@@ -19,6 +19,7 @@ use crate::passwords::Password;
 use crate::passwords::strength::Refusal;
 use crate::sessions::api::current;
 use crate::tokens::LinkToken;
+use crate::waiting::Waiting;
 
 pub(crate) fn routes() -> Routes {
     let public = Openness::Public;
@@ -189,24 +190,26 @@ pub(crate) fn add_refusals(errors: &mut FieldErrors, refusals: &[Refusal]) {
 struct AccountPage {
     shell: Shell,
     profile: Profile,
+    waiting: Vec<Waiting>,
     has_factor: bool,
     typed_name: String,
     errors: FieldErrors,
 }
 
 async fn account_page(app: &App, access: &Access, name: Option<String>, errors: FieldErrors) -> web::Result {
-    let account = access.account()?;
-    let (profile, has_factor) = app
+    let (account, now) = (access.account()?, access.ctx.now);
+    let (profile, has_factor, waiting) = app
         .db()
         .read(move |tx| {
             let profile = super::profile(tx, account)?.ok_or_else(|| Problem::not_found("account"))?;
-            Ok::<_, Problem>((profile, crate::factors::has_any(tx, account)?))
+            let waiting = crate::waiting::of(tx, account, now)?;
+            Ok::<_, Problem>((profile, crate::factors::has_any(tx, account)?, waiting))
         })
         .await?;
     let status = if errors.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     let shell = navigation::shell(app, access, NavConsole::Account, "Your account", "/account");
     let typed_name = name.unwrap_or_else(|| profile.account.name.clone());
-    web::html_with(status, &AccountPage { shell, profile, has_factor, typed_name, errors })
+    web::html_with(status, &AccountPage { shell, profile, waiting, has_factor, typed_name, errors })
 }
 
 async fn show_account(State(app): State<App>, access: Access) -> web::Result {

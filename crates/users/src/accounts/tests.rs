@@ -223,3 +223,40 @@ async fn password_fields_are_masked_and_open_to_managers() {
     )
     .await;
 }
+
+/// A refusal keeps whoever is signed in where they are, and leads on.
+#[tokio::test]
+async fn error_pages_stand_in_the_console_of_whoever_is_signed_in() {
+    both_with(
+        async |kit| {
+            kit.organization("northwind").await;
+            let mut mara = sign_up(kit, MARA).await;
+            kit.member("harbor", MARA, platform::access::Role::Member).await;
+            let page = mara.get("/o/harbor/people").await.expect(403).text();
+            // Its navigation, its menu, a way on, and sentences.
+            assert!(page.contains("href=\"/o/harbor/awareness\""), "{page}");
+            assert!(page.contains("This needs `people.read`"), "{page}");
+            assert!(page.contains("href=\"/o/harbor/access\""), "{page}");
+            let page = mara.get("/no/such/page").await.expect(404).text();
+            assert!(
+                page.contains("href=\"/account/sessions\"") && page.contains("There is no such page"),
+                "{page}"
+            );
+            // Of an organization that is not theirs they learn nothing.
+            kit.owner_of("quay").await;
+            let theirs = mara.get("/o/quay/people").await.expect(404).text();
+            let none = mara.get("/o/nowhere/people").await.expect(404).text();
+            let seen = |page: &str| {
+                page.split_once("<h1>")
+                    .map(|(_, rest)| rest.split("request").next().unwrap_or_default().to_owned())
+            };
+            assert_eq!(seen(&theirs), seen(&none));
+            // Who is nobody and holds a dead link is led to where a new one is.
+            let page = kit.nobody().get("/sign-up/used").await.expect(410).text();
+            assert!(page.contains("href=\"/sign-in\"") && page.contains("href=\"/recover\""), "{page}");
+            assert!(!page.contains("/account/sessions"), "{page}");
+        },
+        real_sign_in,
+    )
+    .await;
+}

@@ -146,6 +146,8 @@ async fn show(
     Ok(Json(TokenView::new(found, access.ctx.now)).into_response())
 }
 
+const NO_SCOPES: &str = "choose at least one right";
+
 /// Makes a token in the name of the signed-in person.
 pub(super) async fn make(
     app: &App,
@@ -156,7 +158,11 @@ pub(super) async fn make(
 ) -> Result<(Token, ApiToken), Problem> {
     // A leaked token must not be able to outlive its revocation by making others.
     let creator = access.person_or_operator()?;
-    let name = Name::parse(name).map_err(|error| Problem::invalid(&error).field("name", &error))?;
+    let name = Name::parse(name).map_err(|error| {
+        let problem = Problem::invalid(&error).field("name", &error);
+        // Both faults of an empty form at once.
+        if scopes.is_empty() { problem.field("scopes", NO_SCOPES) } else { problem }
+    })?;
     let scopes = scopes.iter().map(|text| scope(text)).collect::<Result<Vec<_>, _>>()?;
     let new = NewToken { name, scopes, lifetime: Duration::from_secs(u64::from(days) * DAY.as_secs()) };
     let (organization, ctx) = (access.organization_id()?, access.ctx.clone());
@@ -165,7 +171,7 @@ pub(super) async fn make(
     let field = |name: &str, why: String| Problem::invalid(&why).field(name, why);
     match done.value {
         Creation::Done { token, secret } => Ok((token, secret)),
-        Creation::NoScopes => Err(field("scopes", "choose at least one right".to_owned())),
+        Creation::NoScopes => Err(field("scopes", NO_SCOPES.to_owned())),
         Creation::Beyond(scope) => {
             Err(field("scopes", format!("you do not hold `{}` here yourself", scope.as_str())))
         }

@@ -11,7 +11,7 @@ use platform::web::extract::{Form, Path, Query};
 use platform::web::navigation::{self, NavConsole};
 use platform::web::pagination::{Page, PageQuery};
 use platform::web::routes::{self, Openness, Routes};
-use platform::web::ui::{FieldErrors, Pager, Shell, Tone};
+use platform::web::ui::{FieldErrors, Pager, Shell, Tone, sentence};
 use platform::web::{Access, Problem, browser};
 
 use super::api::{self, DAYS_DEFAULT};
@@ -113,6 +113,7 @@ async fn list(
 
 struct Scope {
     name: &'static str,
+    words: String,
     chosen: bool,
 }
 
@@ -144,8 +145,11 @@ fn form_page(app: &App, access: &Access, asked: Asked, refused: Option<&Problem>
         scopes: Permission::ALL
             .iter()
             .filter(|permission| access.may(**permission))
-            .map(|permission| permission.as_str())
-            .map(|name| Scope { name, chosen: asked.scopes.iter().any(|chosen| chosen == name) })
+            .map(|permission| (permission.as_str(), sentence(permission.words())))
+            .map(|(name, words)| {
+                let chosen = asked.scopes.iter().any(|chosen| chosen == name);
+                Scope { name, words, chosen }
+            })
             .collect(),
         typed: asked.name,
         days: asked.days,

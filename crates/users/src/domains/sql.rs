@@ -32,6 +32,8 @@ platform::statements! {
     pub(super) COUNT_CLAIMABLE: Tenant =
         "select count(*) from domains
          where organization_id = $1 and name = $2 and state in ('verified', 'at_risk')";
+    pub(super) COUNT_HELD: Tenant =
+        "select count(*) from domains where organization_id = $1 and state in ('verified', 'at_risk')";
     pub(super) COUNT_PENDING: Tenant =
         "select count(*) from domains where organization_id = $1 and state = 'pending'";
     pub(super) COUNT_ALL: Tenant =

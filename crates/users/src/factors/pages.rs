@@ -17,7 +17,6 @@ use serde::Deserialize;
 
 use super::{Level, State as Factors, Which, api};
 use crate::passkeys::{self, Passkey, RelyingParty};
-use crate::sessions::api::current;
 
 pub(crate) const PATH: &str = "/account/factors";
 
@@ -77,6 +76,8 @@ struct FactorsPage {
     required: Level,
     reachable: Level,
     restricted: bool,
+    /// Whose policy asks for it: `Harbor asks`.
+    asking: String,
     passkeys_work: bool,
 }
 
@@ -88,17 +89,16 @@ impl FactorsPage {
 }
 
 async fn show(State(app): State<App>, access: Access) -> web::Result {
-    let (account, session, now) = (access.account()?, current(&access), access.ctx.now);
-    let (state, required, standing) = app
+    let (account, now) = (access.account()?, access.ctx.now);
+    let (state, required, asking) = app
         .db()
         .read(move |tx| {
             let person = principals::account(tx, account)?.ok_or_else(|| Problem::not_found("account"))?;
-            let standing = match session {
-                Some(session) => crate::sessions::standing(tx, account, session)?,
-                None => None,
-            };
             let required = crate::policies::required_level(tx, &person, now)?;
-            Ok::<_, Problem>((super::state(tx, account)?, required, standing))
+            let all = crate::policies::contributions(tx, account, now)?;
+            let asking = all.into_iter().filter(|one| one.rules.factor >= required).map(|one| one.name);
+            let asking: Vec<String> = asking.collect();
+            Ok::<_, Problem>((super::state(tx, account)?, required, asking))
         })
         .await?;
     let makes = passkeys::makes(&app);
@@ -119,7 +119,13 @@ async fn show(State(app): State<App>, access: Access) -> web::Result {
         lines,
         required,
         reachable: state.reachable(&makes),
-        restricted: standing.is_some_and(|(_, restricted)| restricted),
+        // As the guard judged this request: a policy that was decided a moment ago counts.
+        restricted: access.principal()?.proof.restricted,
+        asking: match asking.as_slice() {
+            [] => "Your organization asks".to_owned(),
+            [one] => format!("{one} asks"),
+            [some @ .., last] => format!("{} and {last} ask", some.join(", ")),
+        },
         passkeys_work: RelyingParty::of(&app).id().is_some(),
         state,
     })

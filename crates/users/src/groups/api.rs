@@ -161,7 +161,7 @@ pub(super) fn saved(outcome: Saved) -> Result<Group, Problem> {
     }
 }
 
-fn from_directory() -> Problem {
+pub(super) fn from_directory() -> Problem {
     Problem::conflict("a directory keeps this group").cure("change it at your identity provider")
 }
 

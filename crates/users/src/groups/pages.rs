@@ -11,12 +11,12 @@ use platform::web::extract::{Form, Path, Query};
 use platform::web::navigation::{self, NavConsole};
 use platform::web::pagination::{Page, PageQuery};
 use platform::web::routes::{self, Openness, Routes};
-use platform::web::ui::{DryRun, FieldErrors, Pager, Shell, Tone};
+use platform::web::ui::{DryRun, FieldErrors, Pager, Shell, Tone, sentence};
 use platform::web::{Access, Problem, browser};
 use serde::Deserialize;
 
-use super::Detail;
 use super::api::{self, GroupChange};
+use super::{Detail, Keeper};
 use crate::organizations::pages::{complaints, mendable};
 use crate::people::pages::{pager, role_label};
 
@@ -53,7 +53,7 @@ fn shell(app: &App, access: &Access, title: &str) -> Shell {
 struct ListPage {
     shell: Shell,
     slug: String,
-    groups: Vec<Group>,
+    groups: Vec<(Group, Option<Keeper>)>,
     pager: Pager,
     may_manage: bool,
 }
@@ -65,8 +65,15 @@ async fn list(
 ) -> platform::web::Result {
     let organization = access.organization_id()?;
     let (after, limit) = (query.after()?, query.limit()?);
-    let found = app.db().read(move |tx| principals::groups(tx, organization, &after, limit + 1)).await?;
-    let page = Page::of(found, limit, |group| group.name.clone());
+    let found = app.db().read(move |tx| {
+        let mut groups = Vec::new();
+        for group in principals::groups(tx, organization, &after, limit + 1)? {
+            let keeper = super::keeper(tx, organization, group.id)?;
+            groups.push((group, keeper));
+        }
+        Ok::<_, Problem>(groups)
+    });
+    let page = Page::of(found.await?, limit, |(group, _)| group.name.clone());
     let slug = access.organization()?.slug.clone();
     platform::web::html(&ListPage {
         shell: shell(&app, &access, "Groups"),
@@ -86,6 +93,7 @@ struct FormPage {
     errors: FieldErrors,
     form: GroupForm,
     back: String,
+    back_label: &'static str,
 }
 
 #[derive(Default, Deserialize)]
@@ -105,7 +113,8 @@ fn form_page(
 ) -> platform::web::Result {
     let status = if refused.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
     let errors = refused.map(complaints).unwrap_or_default();
-    let page = FormPage { shell: shell(app, access, title), title, errors, form, back };
+    let back_label = if back.ends_with("/groups") { "Groups" } else { "The group" };
+    let page = FormPage { shell: shell(app, access, title), title, errors, form, back, back_label };
     platform::web::html_with(status, &page)
 }
 
@@ -147,6 +156,8 @@ struct ShowPage {
     group: Group,
     members: Vec<MemberLine>,
     pager: Pager,
+    keeper: Option<Keeper>,
+    empty_words: &'static str,
     may_manage: bool,
 }
 
@@ -158,7 +169,11 @@ async fn show(
 ) -> platform::web::Result {
     let organization = access.organization_id()?;
     let (after, limit) = (query.after()?, query.limit()?);
-    let found = app.db().read(move |tx| super::detail(tx, organization, id, &after, limit + 1)).await?;
+    let found = app.db().read(move |tx| {
+        let found = super::detail(tx, organization, id, &after, limit + 1)?;
+        Ok::<_, Problem>((found, super::keeper(tx, organization, id)?))
+    });
+    let (found, keeper) = found.await?;
     let Detail { group, members } = found.ok_or_else(|| Problem::not_found("group"))?;
     let page = Page::of(members, limit, |member| member.email.clone());
     let base = format!("/o/{slug}/groups/{id}");
@@ -174,9 +189,29 @@ async fn show(
         members: page.items.into_iter().map(line).collect(),
         group,
         pager,
-        may_manage: access.may(Permission::PeopleManage),
+        may_manage: access.may(Permission::PeopleManage) && keeper.is_none(),
+        empty_words: match keeper {
+            Some(_) => "The identity provider has put nobody into it yet.",
+            None => "Add members by their address.",
+        },
+        keeper,
         slug,
     })
+}
+
+/// A refusal as a message on the group's page: there is where its cure stands.
+fn told(slug: &str, id: GroupId, problem: &Problem) -> platform::web::Result {
+    let mut words = sentence(&problem.detail);
+    if let Some(cure) = &problem.cure {
+        words = format!("{words}: {cure}.");
+    }
+    browser::see_other_with(&format!("/o/{slug}/groups/{id}"), Tone::Bad, &words)
+}
+
+/// A page that would change a group which a directory keeps leads back to it.
+async fn kept(app: &App, access: &Access, id: GroupId) -> Result<bool, Problem> {
+    let organization = access.organization_id()?;
+    Ok(app.db().read(move |tx| super::keeper(tx, organization, id)).await?.is_some())
 }
 
 async fn group_of(app: &App, access: &Access, id: GroupId) -> Result<Group, Problem> {
@@ -191,6 +226,9 @@ async fn edit_page(
     Path((slug, id)): Path<(String, GroupId)>,
 ) -> platform::web::Result {
     let group = group_of(&app, &access, id).await?;
+    if kept(&app, &access, id).await? {
+        return told(&slug, id, &api::from_directory());
+    }
     let form = GroupForm { name: group.name, description: group.description };
     form_page(&app, &access, "Change group", format!("/o/{slug}/groups/{id}"), form, None)
 }
@@ -231,9 +269,12 @@ struct DeleteForm {
 async fn delete_page(
     State(app): State<App>,
     access: Access,
-    Path((_, id)): Path<(String, GroupId)>,
+    Path((slug, id)): Path<(String, GroupId)>,
 ) -> platform::web::Result {
     let group = group_of(&app, &access, id).await?;
+    if kept(&app, &access, id).await? {
+        return told(&slug, id, &api::from_directory());
+    }
     show_deletion(&app, &access, group, StatusCode::OK, FieldErrors::default()).await
 }
 
@@ -284,7 +325,11 @@ async fn delete(
     }
     let organization = access.organization_id()?;
     let done = app.db().write(&access.ctx, move |tx| super::delete(tx, organization, id)).await?;
-    api::deleted(done.value)?;
+    match api::deleted(done.value) {
+        Ok(()) => {}
+        Err(problem) if mendable(&problem) => return told(&slug, id, &problem),
+        Err(problem) => return Err(problem),
+    }
     browser::see_other_with(&format!("/o/{slug}/groups"), Tone::Good, "The group is deleted.")
 }
 
@@ -317,10 +362,11 @@ async fn add(
             let words = format!("{email} is not a member of this organization. Invite them first.");
             browser::see_other_with(&back, Tone::Bad, &words)
         }
-        other => {
-            api::membered(other)?;
-            browser::see_other_with(&back, Tone::Good, &format!("{email} is in the group."))
-        }
+        other => match api::membered(other) {
+            Ok(()) => browser::see_other_with(&back, Tone::Good, &format!("{email} is in the group.")),
+            Err(problem) if mendable(&problem) => told(&slug, id, &problem),
+            Err(problem) => Err(problem),
+        },
     }
 }
 
@@ -332,6 +378,12 @@ async fn remove(
     let organization = access.organization_id()?;
     let done =
         app.db().write(&access.ctx, move |tx| super::remove_member(tx, organization, id, account)).await?;
-    api::membered(done.value)?;
-    browser::see_other_with(&format!("/o/{slug}/groups/{id}"), Tone::Good, "Taken out of the group.")
+    match api::membered(done.value) {
+        Ok(()) => {
+            let to = format!("/o/{slug}/groups/{id}");
+            browser::see_other_with(&to, Tone::Good, "Taken out of the group.")
+        }
+        Err(problem) if mendable(&problem) => told(&slug, id, &problem),
+        Err(problem) => Err(problem),
+    }
 }

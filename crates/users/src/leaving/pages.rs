@@ -44,7 +44,10 @@ async fn page(app: &App, access: &Access, status: StatusCode, errors: FieldError
     let organization = access.organization()?;
     let refused = match api::refusal(preview.outcome) {
         Ok(()) => String::new(),
-        Err(problem) => format!("{}: {}.", problem.detail, problem.cure.unwrap_or_default()),
+        Err(problem) => {
+            let why = platform::web::ui::sentence(&problem.detail);
+            problem.cure.map_or_else(|| format!("{why}."), |cure| format!("{why}: {cure}."))
+        }
     };
     let summary = "Your access ends at once, with every group here. What you made stays with the organization, and only \
                    an invitation brings you back.";

@@ -57,6 +57,10 @@ async fn the_last_owner_stays() {
             assert_eq!(refused["cure"], "make somebody else an owner first");
             let page = owner.get(PAGE).await.expect(200).text();
             assert!(page.contains("You cannot leave"), "{page}");
+            assert!(
+                page.contains("</strong> T") || page.contains("</strong> Y"),
+                "a sentence begins large: {page}"
+            );
             owner.submit(PAGE, &[("confirm", "harbor")]).await.expect(422);
             let second = kit.member("harbor", "second@harbor.example", Role::Owner).await;
             owner.post(LEAVE, json!({})).await.expect(200);

@@ -240,9 +240,10 @@ async fn show(
     let owners = access.may(Permission::OrganizationManage);
     let slug = access.organization()?.slug.clone();
     let factors = factors::api::of_member(&app, &access, account).await?;
+    let title = if person.name.is_empty() { &person.email } else { &person.name };
     let page = ShowPage {
         factors,
-        shell: navigation::shell(&app, &access, NavConsole::Organization, &person.email, LIST),
+        shell: navigation::shell(&app, &access, NavConsole::Organization, title, LIST),
         groups,
         roles: role_choices(person.role, owners),
         history,

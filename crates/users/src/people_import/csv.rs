@@ -13,7 +13,7 @@ use platform::access::Role;
 use crate::accounts::email::{EmailAddress, EmailError};
 use crate::names::{Name, NameError};
 
-pub const FILE_BYTES_MAX: usize = 5 * 1024 * 1024;
+pub const FILE_BYTES_MAX: usize = platform::web::multipart::FILE_BYTES_MAX;
 pub const ROWS_MAX: usize = 10_000;
 pub const FAULTS_MAX: usize = 100;
 pub const GROUPS_PER_ROW_MAX: usize = 50;
@@ -73,6 +73,10 @@ pub enum Problem {
     Rows,
     #[error("the file has no people: put one on each line below the column names")]
     NoRows,
+    #[error("choose a file, or paste its lines")]
+    Empty,
+    #[error("this is no text: choose a CSV file; from a spreadsheet, save it as `CSV UTF-8`")]
+    NotText,
     #[error("the file is UTF-16: save it as `CSV UTF-8`")]
     Utf16,
     #[error("there is a character that is not UTF-8: save the file as `CSV UTF-8`")]
@@ -183,13 +187,27 @@ pub fn parse(data: &[u8]) -> Result<Vec<PersonRow>, Refused> {
     }
 }
 
+/// Letters of plain English in UTF-16 have a zero beside each, always on the same side.
+fn is_wide(start: &[u8]) -> bool {
+    let zeros = |side: usize| start.iter().skip(side).step_by(2).filter(|byte| **byte == 0).count();
+    let (even, odd, half) = (zeros(0), zeros(1), start.len() / 2);
+    (even == 0 || odd == 0) && (even + odd) * 4 >= half * 3 && half > 0
+}
+
 fn decode(data: &[u8]) -> Result<&str, Refused> {
     if data.len() > FILE_BYTES_MAX {
         return Err(Refused::one(None, Problem::FileSize));
     }
+    if data.trim_ascii().is_empty() {
+        return Err(Refused::one(None, Problem::Empty));
+    }
     let start = &data[..data.len().min(1024)];
-    if data.starts_with(&[0xff, 0xfe]) || data.starts_with(&[0xfe, 0xff]) || start.contains(&0) {
+    if data.starts_with(&[0xff, 0xfe]) || data.starts_with(&[0xfe, 0xff]) || is_wide(start) {
         return Err(Refused::one(None, Problem::Utf16));
+    }
+    // A picture, or the spreadsheet itself.
+    if start.contains(&0) {
+        return Err(Refused::one(None, Problem::NotText));
     }
     let data = data.strip_prefix(b"\xef\xbb\xbf").unwrap_or(data);
     std::str::from_utf8(data).map_err(|error| {

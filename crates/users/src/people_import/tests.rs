@@ -239,7 +239,7 @@ async fn the_page_tries_and_then_imports_a_file() {
             assert!(!tried.contains("<i>Lee</i>"), "what a file says is escaped");
             assert_eq!(people(kit, harbor).await, 1);
             let fields = [("csv", good), ("confirmed", "yes"), ("send_mail", "on")];
-            owner.upload(PAGE, &fields, ("file", "", b"")).await.expect(303);
+            owner.upload(PAGE, &fields, ("file", "", &b""[..])).await.expect(303);
             assert_eq!(people(kit, harbor).await, 2);
             assert!(kit.mail_to("ann@harbor.example").await.is_some());
             let not_utf8 =
@@ -308,6 +308,25 @@ async fn a_day_has_a_bound() {
             }
         },
         believed(),
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_too_large_is_told_in_the_words_of_the_form() {
+    testkit::both_with(
+        async |kit| {
+            let mut owner = kit.owner_of("harbor").await;
+            let form = owner.get(PAGE).await.expect(200).text();
+            assert!(form.contains("5 MiB"), "{form}");
+            let large = vec![b'a'; 7 * 1024 * 1024];
+            let told = owner.upload(PAGE, &[], ("file", "people.csv", &large[..])).await.expect(413).text();
+            assert!(told.contains("A file may have up to 5 MiB") && !told.contains("bytes"), "{told}");
+            assert!(told.contains("href=\"/o/harbor/people\""), "in the console: {told}");
+            let told = owner.upload(PAGE, &[], ("file", "", &b""[..])).await.expect(422).text();
+            assert!(told.contains("choose a file, or paste its lines"), "{told}");
+        },
+        believed,
     )
     .await;
 }

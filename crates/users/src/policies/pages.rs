@@ -31,6 +31,7 @@ const MANAGE: Openness = Openness::Organization(Permission::PoliciesManage);
 
 pub(crate) fn routes() -> Routes {
     const DELETE: &str = "/o/{organization}/policies/{policy}/delete";
+    const CANCEL: &str = "/o/{organization}/policy-rollouts/{rollout}/cancel";
     Routes::new()
         .add(routes::get(PATH, "policy.page", READ, list))
         .add(routes::get("/o/{organization}/policies/explain", "policy.explain_page", READ, explain_page))
@@ -42,15 +43,11 @@ pub(crate) fn routes() -> Routes {
                 .recent()
                 .records("policy."),
         )
+        .add(routes::get(CANCEL, "policy.rollout_cancel_page", MANAGE, cancel_page).recent())
         .add(
-            routes::post(
-                "/o/{organization}/policy-rollouts/{rollout}/cancel",
-                "policy.rollout_cancel_form",
-                MANAGE,
-                cancel,
-            )
-            .recent()
-            .records("policy.rollout_"),
+            routes::post(CANCEL, "policy.rollout_cancel_form", MANAGE, cancel)
+                .recent()
+                .records("policy.rollout_"),
         )
 }
 
@@ -304,6 +301,50 @@ async fn undo(
         })
         .await?;
     led_back(&format!("/o/{slug}/policies"), written.value, "The version before is in force again.")
+}
+
+#[derive(Template)]
+#[template(path = "policies/cancel.html")]
+struct CancelPage {
+    shell: Shell,
+    slug: String,
+    policy: String,
+    run: DryRunBox,
+}
+
+async fn cancel_page(
+    State(app): State<App>,
+    access: Access,
+    Path((slug, id)): Path<(String, RolloutId)>,
+) -> web::Result {
+    let organization = access.organization_id()?;
+    let found = app.db().read(move |tx| {
+        let Some(found) = rollout::find(tx, organization, id)? else { return Ok(None) };
+        let policy = views::one(tx, organization, found.policy)?;
+        Ok::<_, DbError>(Some((found, policy.map(|view| view.name).unwrap_or_default())))
+    });
+    let (found, policy) = found.await?.ok_or_else(|| Problem::not_found("roll-out"))?;
+    if found.state != rollout::RolloutState::Running {
+        let back = format!("/o/{slug}/policies");
+        return browser::see_other_with(&back, Tone::Warn, "This roll-out is over already.");
+    }
+    let summary = match found.reached {
+        0 => "No stage has begun: nobody is under the new rules yet, and nobody comes under them.".to_owned(),
+        begun => format!(
+            "{begun} of {} stages have begun: whoever is under the new rules is under the old ones again, at once.",
+            found.stages.len()
+        ),
+    };
+    let sample = stages_words(&found)
+        .into_iter()
+        .map(|(words, begun)| if begun { format!("{words} (begun)") } else { words })
+        .collect();
+    web::html(&CancelPage {
+        shell: shell(&app, &access, "Cancel the roll-out"),
+        run: DryRunBox { tone: Tone::Warn, summary, sample, all_href: String::new() },
+        policy,
+        slug,
+    })
 }
 
 async fn cancel(

@@ -250,6 +250,9 @@ pub(super) async fn add_rule(
     match written.value {
         Allowed::Done(_) => Ok(()),
         Allowed::NoSuchProduct => Err(missing()),
+        Allowed::NoSuchOrganization if rule.slug.is_empty() => {
+            Err(field("organization", "write the short name of an organization".to_owned()))
+        }
         Allowed::NoSuchOrganization => {
             Err(field("organization", format!("there is no organization `{}`", rule.slug)))
         }

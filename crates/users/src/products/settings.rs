@@ -172,7 +172,7 @@ impl Settings {
         if self.allows(GrantType::AuthorizationCode) && self.redirect_uris.is_empty() {
             wrong.push((
                 "redirect_uris",
-                "say where answers go, or take `authorization_code` away".to_owned(),
+                "say where answers go, or let nobody sign in (take `authorization_code` away)".to_owned(),
             ));
         }
         if self.allows(GrantType::ClientCredentials) && self.authentication == Authentication::None {

@@ -8,6 +8,7 @@ use platform::access::Permission;
 use platform::db::{Commit, DbError};
 use platform::events::Event;
 use platform::ids::AccountId;
+use platform::outbound::Outbound;
 use platform::web::extract::{Json, Path, Query};
 use platform::web::pagination::{Page, PageQuery};
 use platform::web::routes::{self, Limit, Openness, Routes};
@@ -190,21 +191,69 @@ fn saved(saved: Saved) -> Result<Connection, Problem> {
     }
 }
 
+fn oidc_of(new: &NewConnection) -> Oidc {
+    Oidc {
+        issuer: new.issuer.trim().to_owned(),
+        client_id: new.client_id.trim().to_owned(),
+        client_proof: new.client_proof.unwrap_or_default(),
+        algorithm: new.algorithm.clone().unwrap_or_else(|| "RS256".to_owned()),
+        scopes: new.scopes.clone().unwrap_or_else(default_scopes),
+        sign_out_upstream: new.sign_out_upstream.unwrap_or(true),
+    }
+}
+
+/// What is wrong with the rest of a connection, beside `problem`.
+fn also(mut problem: Problem, new: &NewConnection) -> Problem {
+    let settings = oidc_of(new);
+    let needs_secret = settings.client_proof != super::ClientProof::None;
+    for (field, why) in Settings::Oidc(settings).check() {
+        problem = problem.field(field, why);
+    }
+    if needs_secret && new.client_secret.as_deref().unwrap_or_default().is_empty() {
+        problem = problem.field("client_secret", "the secret that the provider gave is needed");
+    }
+    problem
+}
+
+/// An issuer that this program would never ask is told where it is typed: it cannot be changed later.
+fn askable(app: &App, issuer: &str) -> Result<(), Problem> {
+    let Some(client) = app.find_service::<Outbound>() else { return Ok(()) };
+    // What is no issuer at all is told in better words.
+    if super::settings::wrong_issuer(issuer).is_some() {
+        return Ok(());
+    }
+    client.looks_reachable(issuer).map_err(|refusal| {
+        let why = format!("the provider cannot be asked at this address: {refusal}");
+        Problem::invalid(&why).field("issuer", &why)
+    })
+}
+
+/// Whether anybody's address could come through a connection: its organization holds a domain, or it is for everybody.
+pub(super) async fn has_people(app: &App, access: &Access, connection: &Connection) -> Result<bool, Problem> {
+    if connection.social.is_some() {
+        return Ok(true);
+    }
+    let organization = access.organization_id()?;
+    Ok(app.db().read(move |tx| crate::domains::holds_any(tx, organization)).await?)
+}
+
 /// Makes a connection, for the API and the form alike.
 pub(super) async fn add(app: &App, access: &Access, new: NewConnection) -> Result<Connection, Problem> {
-    let name = name_of(&new.name)?;
+    let is_oidc = new.kind.unwrap_or(Kind::Oidc) == Kind::Oidc;
+    let name = match name_of(&new.name) {
+        Ok(name) => name,
+        // All faults of a form at once.
+        Err(problem) if is_oidc => return Err(also(problem, &new)),
+        Err(problem) => return Err(problem),
+    };
+    if is_oidc {
+        askable(app, new.issuer.trim())?;
+    }
     let content = match new.kind.unwrap_or(Kind::Oidc) {
         Kind::Saml => saml::new_content(app, access, name, &new).await?,
         Kind::Oidc => Content {
             name,
-            settings: Settings::Oidc(Oidc {
-                issuer: new.issuer.trim().to_owned(),
-                client_id: new.client_id.trim().to_owned(),
-                client_proof: new.client_proof.unwrap_or_default(),
-                algorithm: new.algorithm.unwrap_or_else(|| "RS256".to_owned()),
-                scopes: new.scopes.unwrap_or_else(default_scopes),
-                sign_out_upstream: new.sign_out_upstream.unwrap_or(true),
-            }),
+            settings: Settings::Oidc(oidc_of(&new)),
             mapping: new.mapping.unwrap_or_default(),
             secret: new.client_secret,
         },

@@ -76,7 +76,12 @@ pub(crate) fn routes() -> Routes {
                 .limit(Limit::Credential)
                 .records_nothing("the provider is asked; what comes of it is recorded"),
         )
-        .add(routes::post(ENABLE, "connection.enable_form", MANAGE, enable).recent().records("connection."))
+        .add(
+            routes::post(ENABLE, "connection.enable_form", MANAGE, enable)
+                .recent()
+                .limit(Limit::Heavy)
+                .records("connection."),
+        )
         .add(routes::get(DISABLE, "connection.disable_page", MANAGE, disable_page))
         .add(
             routes::post(DISABLE, "connection.disable_form", MANAGE, disable).recent().records("connection."),
@@ -256,6 +261,9 @@ struct ShowPage {
     links: Vec<LinkView>,
     pager: Pager,
     lines: Vec<Line>,
+    in_vain: Vec<String>,
+    /// Said before somebody presses anything.
+    no_domain: bool,
     may_manage: bool,
     errors: FieldErrors,
 }
@@ -266,6 +274,8 @@ struct Shown {
     typed: Option<Typed>,
     refused: Option<Problem>,
     findings: Vec<Finding>,
+    /// Why it was not enabled.
+    in_vain: Vec<String>,
     query: PageQuery,
 }
 
@@ -286,8 +296,11 @@ async fn group_lines(app: &App, access: &Access, view: &ConnectionView) -> Resul
 }
 
 async fn show_page(app: &App, access: &Access, id: ConnectionId, shown: Shown) -> web::Result {
-    let view = ConnectionView::new(app, api::one(app, access, id).await?);
+    let connection = api::one(app, access, id).await?;
+    let no_domain = !api::has_people(app, access, &connection).await?;
+    let view = ConnectionView::new(app, connection);
     let slug = access.organization()?.slug.clone();
+    let refused = shown.refused.is_some() || !shown.in_vain.is_empty();
     let links = api::linked(app, access, id, &shown.query).await?;
     let typed = match shown.typed {
         Some(typed) => typed,
@@ -302,13 +315,15 @@ async fn show_page(app: &App, access: &Access, id: ConnectionId, shown: Shown) -
         pager: pager(links.items.len(), links.next_cursor.as_deref(), &format!("/o/{slug}/connections/{id}")),
         links: links.items,
         lines: shown.findings.into_iter().map(Line::from).collect(),
+        in_vain: shown.in_vain,
+        no_domain,
         may_manage: access.may(Permission::PoliciesManage),
         errors: shown.refused.as_ref().map(complaints).unwrap_or_default(),
         typed,
         slug,
         view,
     };
-    let status = if shown.refused.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    let status = if refused { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
     web::html_with(status, &page)
 }
 
@@ -471,10 +486,63 @@ fn claim_lines(identity: &Identity) -> Vec<Claim> {
     identity.claims.iter().map(|(name, value)| Claim { name: name.clone(), value: short(value) }).collect()
 }
 
-async fn enable(State(app): State<App>, access: Access, Path((_, id)): OnePath) -> web::Result {
+#[derive(Deserialize)]
+struct EnableForm {
+    /// Set by the button beside what was found.
+    #[serde(default)]
+    anyway: String,
+}
+
+/// Why people would knock in vain, each with what to do about it.
+async fn in_vain(
+    app: &App,
+    access: &Access,
+    connection: &Connection,
+    works: bool,
+) -> Result<Vec<String>, Problem> {
+    let mut reasons = Vec::new();
+    if !works {
+        let why = "Its test found what is wrong, below: mend that at the provider or under Settings, and test again.";
+        reasons.push(why.to_owned());
+    }
+    if !api::has_people(app, access, connection).await? {
+        reasons.push(NO_DOMAIN.to_owned());
+    }
+    Ok(reasons)
+}
+
+const NO_DOMAIN: &str =
+    "Nobody can come through it: your organization has no verified domain. Verify one first.";
+
+/// Asks the provider first: who enables what does not work is told, and decides then.
+async fn enable(
+    State(app): State<App>,
+    access: Access,
+    Path((_, id)): OnePath,
+    Form(form): Form<EnableForm>,
+) -> web::Result {
+    if form.anyway.is_empty() {
+        let connection = api::one(&app, &access, id).await?;
+        let report = api::try_out(&app, &access, id).await?;
+        let in_vain = in_vain(&app, &access, &connection, report.works).await?;
+        if !in_vain.is_empty() {
+            let shown = Shown { findings: report.findings, in_vain, ..Shown::default() };
+            return show_page(&app, &access, id, shown).await;
+        }
+    }
     let done = api::switch(&app, &access, id, true).await?;
     let to = format!("/o/{}/connections/{id}", access.organization()?.slug);
-    browser::see_other_with(&to, Tone::Good, &format!("People can sign in through {} now.", done.name))
+    if !form.anyway.is_empty() {
+        let words =
+            format!("{} is enabled, although nobody could come through it when it was tested.", done.name);
+        return browser::see_other_with(&to, Tone::Warn, &words);
+    }
+    let mut words = format!("People can sign in through {} now.", done.name);
+    if done.succeeded_at.is_none() {
+        words.push_str(" Nobody has come through it yet: try it yourself with Test with a sign-in.");
+        return browser::see_other_with(&to, Tone::Warn, &words);
+    }
+    browser::see_other_with(&to, Tone::Good, &words)
 }
 
 #[derive(Template)]

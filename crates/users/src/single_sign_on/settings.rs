@@ -213,7 +213,7 @@ impl Oidc {
 }
 
 /// The issuer is compared letter for letter, so only what can be an issuer is taken.
-fn wrong_issuer(text: &str) -> Option<&'static str> {
+pub(super) fn wrong_issuer(text: &str) -> Option<&'static str> {
     const SHAPE: &str = "write the issuer as the provider does, such as https://login.example.com/realm";
     if text.is_empty() || text.len() > TEXT_BYTES_MAX {
         return Some(SHAPE);

@@ -19,9 +19,10 @@
   }
 
   // Times: the server prints UTC, readers see their own zone; UTC stays in `title`.
-  const language = (navigator.language || "").startsWith("en") ? navigator.language : "en-GB";
-  const day = new Intl.DateTimeFormat(language, { day: "numeric", month: "short", year: "numeric" });
-  const minute = new Intl.DateTimeFormat(language, { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" });
+  // One form everywhere, the server's: 26 Nov 2026, 07:33 and the zone.
+  const day = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric" });
+  const minute = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit", timeZoneName: "short" });
+  const said = (format, date) => format.format(date).replace("Sept", "Sep");
   const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
   const spans = [["year", 31536e3], ["month", 2592e3], ["day", 86400], ["hour", 3600], ["minute", 60]];
   function ago(date) {
@@ -33,7 +34,7 @@
     const date = new Date(item.dateTime);
     if (isNaN(date)) return;
     const kind = item.dataset.time;
-    item.textContent = kind === "ago" ? ago(date) : (kind === "day" ? day : minute).format(date);
+    item.textContent = kind === "ago" ? ago(date) : said(kind === "day" ? day : minute, date);
   }
   setInterval(() => all('time[data-time="ago"]').forEach(localTime), 60000);
 
@@ -48,6 +49,7 @@
     all("time[data-time]", root).forEach(localTime);
     all("[data-confirm]", root).forEach(guard);
     if (navigator.clipboard) all("[data-copy]", root).forEach((button) => { button.hidden = false; });
+    all("[data-choose]", root).forEach((box) => { box.hidden = false; });
     const focus = one("[data-focus]", root);
     if (focus) focus.focus();
   }
@@ -90,7 +92,9 @@
   function markFirst() {
     const items = links();
     items.forEach((item, at) => item.classList.toggle("on", at === 0));
-    one("[role=status]", palette).textContent = items.length === 1 ? "1 hit" : `${items.length} hits`;
+    const words = one("[role=status]", palette);
+    words.textContent = items.length === 0 ? "Nothing found" : items.length === 1 ? "1 hit" : `${items.length} hits`;
+    words.classList.toggle("vh", items.length > 0);
   }
   function filter() {
     const words = query.value.toLowerCase().split(/\s+/).filter(Boolean);
@@ -173,6 +177,8 @@
   // Filter forms that htmx does not drive send themselves.
   on(document, "change", (event) => {
     const form = event.target.form;
+    const name = event.target.dataset.choose;
+    if (form && name) all(`input[name="${name}"]`, form).forEach((box) => { box.checked = event.target.checked; });
     if (form && form.matches("[data-auto]")) form.requestSubmit();
   });
   // One press is one request.

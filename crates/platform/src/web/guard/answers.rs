@@ -1,73 +1,16 @@
-//! What the guard makes of an answer: pages out of problems, headers, the lines of the log and the figures.
+//! What the guard adds to an answer: headers, the lines of the log and the figures.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 
-use super::{Seen, bare_access};
+use super::Seen;
 use crate::app::App;
-use crate::ctx::{Actor, Ctx};
+use crate::web::Problem;
 use crate::web::routes::{Openness, RouteInfo, RouteKind};
-use crate::web::{self, Problem, navigation, ui};
-
-/// Turns a problem document into what a person at a browser expects: the sign-in page, or a page that says what is
-/// wrong and what to do.
-pub(super) fn page_of_problem(
-    app: &App,
-    info: &RouteInfo,
-    response: Response,
-    seen: &Seen,
-    request_id: &str,
-) -> Response {
-    let Some(problem) = response.extensions().get::<Problem>().cloned() else {
-        return response;
-    };
-    if problem.status == StatusCode::UNAUTHORIZED && info.method == Method::GET {
-        let next: String = url::form_urlencoded::byte_serialize(seen.path.as_bytes()).collect();
-        return axum::response::Redirect::to(&format!("/sign-in?next={next}")).into_response();
-    }
-    if problem.kind == "step-up-required" {
-        // What was typed is lost, so pages with forms ask before they are filled in.
-        let back = if info.method == Method::GET { &seen.path } else { &seen.referer };
-        let next: String = url::form_urlencoded::byte_serialize(back.as_bytes()).collect();
-        return axum::response::Redirect::to(&format!("/confirm?next={next}")).into_response();
-    }
-    if problem.kind == "enrolment-required" {
-        return axum::response::Redirect::to("/account/factors").into_response();
-    }
-    let mut page = problem_page(app, &problem, Some(seen), request_id);
-    for (name, value) in response.headers() {
-        if *name != header::CONTENT_TYPE && *name != header::CONTENT_LENGTH {
-            page.headers_mut().append(name, value.clone());
-        }
-    }
-    page
-}
-
-pub(super) fn problem_page(app: &App, problem: &Problem, seen: Option<&Seen>, request_id: &str) -> Response {
-    let info = Arc::new(RouteInfo::for_problem());
-    let ctx = Ctx::new(Actor::Anonymous, app.clock(), app.random());
-    let mut access = bare_access(ctx, &info, "");
-    if let Some(seen) = seen {
-        access.principal.clone_from(&seen.principal);
-        access.csrf.clone_from(&seen.csrf);
-    }
-    let shell = navigation::public_shell(app, &access, &problem.title);
-    let page = ui::ErrorPage {
-        shell,
-        title: problem.title.clone(),
-        wrong: problem.detail.clone(),
-        mend: problem.cure.clone().unwrap_or_default(),
-        request_id: request_id.to_owned(),
-        status: problem.status.as_u16(),
-        links: Vec::new(),
-    };
-    web::html_with(problem.status, &page).unwrap_or_else(IntoResponse::into_response)
-}
 
 pub(super) fn finish(
     info: &RouteInfo,

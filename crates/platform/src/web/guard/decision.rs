@@ -15,6 +15,7 @@ pub(super) async fn check_access(
     slug: Option<String>,
     principal: Option<&Principal>,
     ctx: &Ctx,
+    seen: &mut Option<OrganizationAccess>,
 ) -> Result<Option<OrganizationAccess>, Problem> {
     let permission = match info.openness {
         Openness::Public => return Ok(None),
@@ -43,13 +44,16 @@ pub(super) async fn check_access(
         && !may(role, Some(principal), &organization, permission)
     {
         // The provider's console is nobody's business who does not run it.
-        return Err(if of_provider {
-            Problem::not_found("page")
-        } else {
-            Problem::forbidden(permission.as_str())
-        });
+        if of_provider {
+            return Err(Problem::not_found("page"));
+        }
+        *seen = Some(OrganizationAccess { organization, role });
+        let detail = format!("this needs `{}`: the right to {}", permission.as_str(), permission.words());
+        return Err(Problem::forbidden(permission.as_str()).detail(detail));
     }
-    Ok(Some(OrganizationAccess { organization, role }))
+    let here = OrganizationAccess { organization, role };
+    *seen = Some(here.clone());
+    Ok(Some(here))
 }
 
 /// Whether a caller belongs to an organization at all, and in which role: what every request about one passes first. `None`:
@@ -139,18 +143,4 @@ async fn admitted(app: &App, info: &RouteInfo, principal: &Principal, ctx: &Ctx)
         Some(refusal) => Err(refusal),
         None => Ok(()),
     }
-}
-
-pub(super) async fn is_staff(app: &App, principal: Option<&Principal>) -> Result<bool, Problem> {
-    let Some(account) = principal.and_then(|principal| principal.account) else { return Ok(false) };
-    app.db()
-        .read(move |tx| {
-            let Some(provider) = principals::provider(tx)? else { return Ok(false) };
-            let membership = principals::membership(tx, provider.id, account)?;
-            Ok(membership.is_some_and(|membership| {
-                membership.state == principals::MembershipState::Active
-                    && membership.role.may(crate::access::Permission::ProviderRead)
-            }))
-        })
-        .await
 }

@@ -52,7 +52,7 @@ async fn pages(story: &mut Story<'_>, owner: &mut Client) {
     story.did("connection.update_form", done).await;
     let done = owner.submit(&format!("{page}/test"), &[]).await;
     story.did("connection.test_form", done).await;
-    let done = owner.submit(&format!("{page}/enable"), &[]).await;
+    let done = owner.submit(&format!("{page}/enable"), &[("anyway", "on")]).await;
     story.did("connection.enable_form", done).await;
     owner.get(&format!("{page}/disable")).await.expect(200);
     let done = owner.submit(&format!("{page}/disable"), &[("confirm", "Third")]).await;

@@ -63,8 +63,8 @@ fn the_first_line_must_name_known_columns() {
     assert_eq!(problems("email;name;role\na@b.co;A;member"), [Problem::Separator(";")]);
     assert_eq!(problems("email\tname\n"), [Problem::Separator("tab")]);
     assert_eq!(problems("ann@example.com,Ann\n"), [Problem::NoHeader]);
-    assert_eq!(problems(""), [Problem::NoHeader]);
-    assert_eq!(problems("\n\n"), [Problem::NoHeader]);
+    assert_eq!(problems(""), [Problem::Empty]);
+    assert_eq!(problems("\n\n"), [Problem::Empty]);
     assert_eq!(problems("email,name\n"), [Problem::NoRows]);
     assert_eq!(problems("email,name\n,\n"), [Problem::NoRows]);
     assert_eq!(one("\n\nemail,nam\n")[0].line, Some(3));
@@ -79,6 +79,20 @@ fn other_encodings_are_named() {
     let latin1 = b"email,name\r\na@b.co,Ann\r\nb@b.co,J\xf6rg\r\n";
     let expected = "line 3: there is a character that is not UTF-8: save the file as `CSV UTF-8`";
     assert_eq!(sentences(latin1), [expected]);
+}
+
+#[test]
+fn a_picture_is_no_text_and_utf_16_is() {
+    let png = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\x02\0\0\0\x02\0\x08\x06\0\0\0";
+    assert_eq!(parse(png).err().unwrap().faults[0].problem, Problem::NotText);
+    assert_eq!(
+        parse(b"PK\x03\x04\x14\0\x06\0\x08\0\0\0!\0").err().unwrap().faults[0].problem,
+        Problem::NotText
+    );
+    for wide in [u16::to_le_bytes, u16::to_be_bytes] {
+        let text: Vec<u8> = "email,name\na@b.co,Ann\n".encode_utf16().flat_map(wide).collect();
+        assert_eq!(parse(&text).err().unwrap().faults[0].problem, Problem::Utf16);
+    }
 }
 
 #[test]

@@ -141,7 +141,7 @@ impl PolicyForm {
         fn number<T: std::str::FromStr>(text: &str, field: &str, errors: &mut FieldErrors) -> Option<T> {
             let read = text.trim().parse().ok();
             if read.is_none() {
-                errors.add(field, "write a whole number");
+                errors.add(field, format!("{}: write a whole number", field.replace('_', " ")));
             }
             read
         }

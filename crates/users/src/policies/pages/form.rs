@@ -58,7 +58,9 @@ struct FormPage {
     digest: String,
     people: Vec<Touched>,
     more: String,
+    /// And no roll-out is under way, whose rules would be others than those shown.
     may_manage: bool,
+    may_cancel: bool,
     may_roll_out: bool,
     /// Empty where there is nothing to undo or delete.
     undo: String,
@@ -116,6 +118,7 @@ fn page(
         form.first_percent = "10".to_owned();
     }
     let kind = view.as_ref().map(|view| view.applies_to);
+    let may_change = access.may(Permission::PoliciesManage);
     Ok(FormPage {
         shell: shell(app, access, &title),
         factors: Level::ALL.map(|level| Choice::new(level.as_str(), level.words(), &form.factor)).to_vec(),
@@ -127,7 +130,8 @@ fn page(
                 .hint("People of whom something will be asked are told by mail today, with their day."),
         ],
         action: here.clone().unwrap_or_else(|| format!("{base}/new")),
-        may_manage: access.may(Permission::PoliciesManage),
+        may_manage: may_change && view.as_ref().is_none_or(|view| view.rollout.is_none()),
+        may_cancel: may_change,
         may_roll_out: view.as_ref().is_some_and(|view| view.version > 0),
         undo: match (&view, &here) {
             (Some(view), Some(here)) if view.version > 1 => format!("{here}/undo"),

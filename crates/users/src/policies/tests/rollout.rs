@@ -132,3 +132,35 @@ async fn stages_that_make_no_sense_are_refused() {
     )
     .await;
 }
+
+#[tokio::test]
+async fn the_page_of_a_policy_under_roll_out_leads_to_its_end_and_takes_nothing() {
+    both_with(
+        async |kit| {
+            let mut admin = scene(kit).await;
+            let page = admin.get("/o/harbor/policies/default").await.expect(200).text();
+            assert!(page.contains("<fieldset class=\"form bare\" disabled>"), "{page}");
+            assert!(!page.contains("Show what it would do") && !page.contains(">Decide<"), "{page}");
+            let at = page.find("/o/harbor/policy-rollouts/").expect("a link to its end");
+            let cancel = page[at..].split('"').next().unwrap().to_owned();
+            let listed = admin.get("/o/harbor/policies").await.expect(200).text();
+            assert!(listed.contains(&cancel) && listed.contains("Cancel the roll-out…"), "{listed}");
+            // It asks first, and nothing has happened yet.
+            let asked = admin.get(&cancel).await.expect(200).text();
+            assert!(asked.contains("No stage has begun") && asked.contains("Leave it running"), "{asked}");
+            assert!(admin.get("/o/harbor/policies/default").await.expect(200).text().contains(&cancel));
+            admin.submit(&cancel, &[]).await.expect(303);
+            assert_eq!(admin.get(&cancel).await.expect(303).location(), "/o/harbor/policies");
+            let page = admin.get("/o/harbor/policies/default").await.expect(200).text();
+            assert!(
+                page.contains("Show what it would do")
+                    && !page.contains("<fieldset class=\"form bare\" disabled")
+            );
+            let mut stranger = kit.owner_of("quay").await;
+            stranger.get(&cancel.replace("/o/harbor", "/o/quay")).await.expect(404);
+            kit.settle().await;
+        },
+        believed,
+    )
+    .await;
+}

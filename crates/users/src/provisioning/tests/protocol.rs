@@ -180,6 +180,10 @@ async fn errors_and_discovery_speak_scim() {
     .await;
 }
 
+async fn ann_of(kit: &Kit) -> platform::ids::AccountId {
+    super::account(kit, "ann@harbor.example").await.expect("an account").id
+}
+
 #[tokio::test]
 async fn a_name_conflict_is_kept_shown_and_settled() {
     on_both(async |kit| {
@@ -212,6 +216,29 @@ async fn a_name_conflict_is_kept_shown_and_settled() {
         let group = format!("{api}/{}", local["id"].as_str().unwrap());
         owner.patch(&group, json!({ "name": "Deck" })).await.expect(409);
         owner.delete(&group).await.expect(409);
+        // Its page says so, offers nothing that cannot work, and tells whoever tries all the same.
+        let shown = format!("/o/harbor/groups/{}", local["id"].as_str().unwrap());
+        let page_of_group = owner.get(&shown).await.expect(200).text();
+        assert!(
+            page_of_group.contains("keeps this group") && page_of_group.contains(&directory),
+            "{page_of_group}"
+        );
+        assert!(!page_of_group.contains("Take out") && !page_of_group.contains("Delete…"), "{page_of_group}");
+        assert!(owner.get("/o/harbor/groups").await.expect(200).text().contains("Kept by"));
+        let member = ann_of(kit).await;
+        for (way, fields) in [
+            ("members".to_owned(), [("email", "ann@harbor.example")]),
+            (format!("members/{member}/remove"), [("none", "")]),
+            ("delete".to_owned(), [("confirm", "Crew")]),
+        ] {
+            let told = owner.submit(&format!("{shown}/{way}"), &fields).await.expect(303);
+            assert_eq!(told.location(), shown, "{way}");
+            let told = owner.get(&shown).await.expect(200).text();
+            assert!(told.contains("A directory keeps this group"), "{way}: {told}");
+        }
+        owner.get(&format!("{shown}/edit")).await.expect(303);
+        owner.get(&format!("{shown}/delete")).await.expect(303);
+        assert_eq!(group_members(kit, harbor, "Crew").await.map(|all| all.len()), Some(1));
         // The other way: the hand-made group gives its name up.
         let local = owner.post(api, json!({ "name": "Shore" })).await.expect(201).json();
         let shore = idp.group("Shore", &[&ann]).await;

@@ -130,3 +130,60 @@ async fn only_who_decides_policies_connects_providers() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn what_nobody_could_come_through_is_not_enabled_without_a_word() {
+    on_both(async |mut world| {
+        let mut second = super::Upstream::start().await;
+        second.issuer.push('/');
+        let made =
+            world.owner.post(&api("harbor"), new_connection(&second, "Slash")).await.expect(201).json();
+        let page = format!("/o/harbor/connections/{}", made["id"].as_str().unwrap());
+        let told = world.owner.submit(&format!("{page}/enable"), &[]).await.expect(422).text();
+        assert!(
+            told.contains("It is not enabled") && told.contains("Its test found what is wrong"),
+            "{told}"
+        );
+        assert!(told.contains("letter for letter") && !told.contains("no verified domain"), "{told}");
+        world.owner.submit(&format!("{page}/enable"), &[("anyway", "on")]).await.expect(303);
+        assert!(world.owner.get(&page).await.expect(200).text().contains("is enabled, although"));
+        // It works, and the organization has no domain: nobody's address fits.
+        let mut quay = world.kit.owner_of("quay").await;
+        let made =
+            quay.post(&api("quay"), new_connection(&world.upstream, "Quay ID")).await.expect(201).json();
+        let page = format!("/o/quay/connections/{}", made["id"].as_str().unwrap());
+        assert!(quay.get(&page).await.expect(200).text().contains("Verify one first"));
+        let told = quay.submit(&format!("{page}/enable"), &[]).await.expect(422).text();
+        assert!(told.contains("/o/quay/domains") && !told.contains("Its test found"), "{told}");
+        crate::domains::tests::verified(world.kit, &mut quay, "quay", "quay.example").await;
+        quay.submit(&format!("{page}/enable"), &[]).await.expect(303);
+        let told = quay.get(&page).await.expect(200).text();
+        assert!(told.contains("Nobody has come through it yet"), "{told}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_issuer_inside_of_the_providers_network_is_refused_in_the_form() {
+    on_both(async |mut world| {
+        for issuer in ["https://10.1.2.3/realm", "http://login.example.com/realm", "https://intranet/realm"] {
+            let mut body = new_connection(&world.upstream, "Inside");
+            body["issuer"] = json!(issuer);
+            let refused = world.owner.post(&api("harbor"), body).await.expect(422).json();
+            assert_eq!(refused["errors"][0]["pointer"], "issuer", "{refused}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_empty_form_is_told_of_all_that_it_lacks() {
+    on_both(async |mut world| {
+        let body = json!({ "name": "", "issuer": "", "client_id": "" });
+        let refused = world.owner.post(&api("harbor"), body).await.expect(422).json();
+        let fields: Vec<_> =
+            refused["errors"].as_array().unwrap().iter().map(|one| &one["pointer"]).collect();
+        assert_eq!(fields, ["name", "issuer", "client_id", "client_secret"], "{refused}");
+    })
+    .await;
+}
