@@ -2,6 +2,7 @@
 
 use platform::time::{DAY, HOUR};
 use serde_json::{Value, json};
+use testkit::Kit;
 
 use super::super::drill;
 use super::{CORE, GROUP, Idp, group_members, on_both, verify};
