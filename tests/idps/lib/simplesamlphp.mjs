@@ -73,11 +73,11 @@ export async function startSimpleSaml({ people, trusts }) {
     writeFileSync(at("metadata/saml20-idp-hosted.php"), `<?php\n$metadata[${php(entity)}] = ${php(hosted)};\n`);
   };
   provider.set();
-  // Our metadata, read by it as it is.
+  // Our metadata, as it read it.
   provider.trust = (xml) => writeFileSync(at("sp.xml"), xml);
   provider.trust('<md:EntitiesDescriptor xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata"></md:EntitiesDescriptor>');
 
-  const program = start("php", ["-d", "display_errors=0", "-S", new URL(url).host, "-t", WWW], {
+  const program = start("php", ["-d", "display_errors=0", "-d", "opcache.enable=0", "-S", new URL(url).host, "-t", WWW], {
     env: { SIMPLESAMLPHP_CONFIG_DIR: folder.path },
     cwd: folder.path,
   });

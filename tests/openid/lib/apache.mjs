@@ -1,5 +1,5 @@
 // Debian's Apache with mod_auth_openidc, as an instance of its own: settings, runtime files and port belong to the test alone.
-import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { freePort, listens, start, temporaryFolder } from "../../kit/process.mjs";
 
@@ -17,6 +17,7 @@ export async function apacheAddresses() {
 export async function startApache({ url, redirect, after }, { settings, rules = {} }) {
   const folder = temporaryFolder("apache");
   chmodSync(folder.path, 0o755);
+  const log = join(folder.path, "error.log");
   const pages = join(folder.path, "pages");
   const places = ["inside", ...Object.keys(rules), "bye"];
   for (const place of places) {
@@ -25,7 +26,7 @@ export async function startApache({ url, redirect, after }, { settings, rules = 
   }
   const requires = { inside: "valid-user", ...rules };
   const locations = Object.entries(requires).map(
-    ([place, required]) => `<Location "/${place}">\n  AuthType openid-connect\n  Require ${required}\n</Location>`,
+    ([place, required]) => `<Location "/${place}">\n  AuthType openid-connect\n  AuthzSendForbiddenOnFailure On\n  Require ${required}\n</Location>`,
   );
   const config = [
     ...LOADED.map((name) => `LoadModule ${name}_module ${MODULES}/mod_${name}.so`),
@@ -33,13 +34,14 @@ export async function startApache({ url, redirect, after }, { settings, rules = 
     `ServerRoot "${folder.path}"`,
     `DefaultRuntimeDir "${folder.path}"`,
     `PidFile "${folder.path}/pid"`,
-    "ErrorLog /dev/stderr",
+    `ErrorLog "${log}"`,
     `Listen ${new URL(url).host}`,
     `ServerName ${url}`,
     `DocumentRoot "${pages}"`,
     `<Directory "${pages}">\n  Require all granted\n</Directory>`,
     "StartServers 1",
     "ThreadsPerChild 8",
+    "MaxRequestWorkers 32",
     `OIDCRedirectURI ${redirect}`,
     `OIDCCryptoPassphrase "only for this test"`,
     // Without this a request that no browser's window sent gets 401 instead of the way to the provider.
@@ -66,5 +68,5 @@ export async function startApache({ url, redirect, after }, { settings, rules = 
     await stop();
     throw error;
   }
-  return { url, redirect, after, output: () => program.output, stop };
+  return { url, redirect, after, output: () => program.output + (existsSync(log) ? readFileSync(log, "utf8") : ""), stop };
 }

@@ -72,7 +72,7 @@ fn shown(headers: &HeaderMap, params: &Params) -> Result<Shown, Refusal> {
         if params.get("client_id").is_some_and(|named| named != id) {
             return Err(Refusal::request("`client_id` is not the one in `Authorization`"));
         }
-        return Ok(Shown::Secret { id, secret });
+        return Ok(shown_secret(id, secret));
     }
     if let Some(assertion) = assertion {
         if params.get("client_assertion_type") != Some(ASSERTION) {
@@ -85,10 +85,12 @@ fn shown(headers: &HeaderMap, params: &Params) -> Result<Shown, Refusal> {
         return Ok(Shown::Assertion { id, assertion: assertion.to_owned() });
     }
     let id = params.get("client_id").ok_or_else(refused)?.to_owned();
-    Ok(match secret {
-        Some(secret) => Shown::Secret { id, secret: secret.to_owned() },
-        None => Shown::Nothing { id },
-    })
+    Ok(shown_secret(id, secret.unwrap_or_default().to_owned()))
+}
+
+/// An empty secret is none (RFC 6749 §2.3.1): programs without one send it so, oidc-agent for one.
+fn shown_secret(id: String, secret: String) -> Shown {
+    if secret.is_empty() { Shown::Nothing { id } } else { Shown::Secret { id, secret } }
 }
 
 /// RFC 6749 §2.3.1: both halves are form-encoded before base64.

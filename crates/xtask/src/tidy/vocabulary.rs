@@ -49,6 +49,7 @@ const EXTRA: &[(&str, &str)] = &[
         "signatures and syslog frames are pure; sending a batch and keeping how far it came are read apart from settings",
     ),
     ("crates/users/src/insights/export.rs", "the figures as a file, the same for the API and both pages"),
+    ("crates/users/src/products/api/views.rs", "what the API takes and gives, beside its handlers"),
     ("crates/users/src/claims/addresses.rs", "reads pasted lists and CSV, pure, so that it can be fuzzed"),
     ("crates/users/src/domains/", "proof over the network beside the rules that judge its result"),
     (
