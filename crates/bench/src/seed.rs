@@ -99,7 +99,7 @@ pub async fn open(data: &Path, cost: HashCost) -> Result<App> {
     };
     let config = Config::load(&sources).map_err(|error| wrong("the configuration", error))?;
     let options = server::start::Options {
-        beside_server: true,
+        beside_server: false,
         clock: Clock::System,
         random: Random::System,
         authenticate: users::sessions::authenticator(),

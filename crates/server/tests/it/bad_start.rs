@@ -245,7 +245,7 @@ async fn a_disk_that_is_full_at_the_start() {
 #[tokio::test]
 async fn a_disk_that_fills_up() {
     let place = Place::new();
-    let Some(command) = with_small_disk(&place, "8m", &place.serve(&[])) else { return };
+    let Some(command) = with_small_disk(&place, "12m", &place.serve(&[])) else { return };
     let mut program = Program::start(command);
     let link = program.says("set up this installation: ").await;
     program.ready(place.port).await;
