@@ -52,6 +52,8 @@ pub static FAKE: Area = Area {
         source!(P1, "USR-P1", Provider, "fake.p1"),
         source!(P3, "USR-P3", Provider, "fake.p3"),
         source!(P4, "USR-P4", Provider, "fake.p4"),
+        source!(P5, "USR-P5", Provider, "fake.p5"),
+        source!(P6, "USR-P6", Provider, "fake.p6"),
     ],
     drills: &[DrillSource { row: "USR-P3", id: "forged-domain-proof", run: |app| Box::pin(drill(app)) }],
     facts: Some(facts),
@@ -74,6 +76,8 @@ fn action_of(row: &str) -> &'static str {
         "USR-P1" => "fake.p1",
         "USR-P3" => "fake.p3",
         "USR-P4" => "fake.p4",
+        "USR-P5" => "fake.p5",
+        "USR-P6" => "fake.p6",
         other => panic!("{other} has no fake control"),
     }
 }

@@ -8,6 +8,10 @@ pub(crate) const PROVISIONING: &str = "provisioning";
 pub(crate) const TOKEN: &str = "token";
 pub(crate) const SESSION: &str = "session";
 
+pub(crate) use switch::is_open;
+#[cfg(test)]
+pub(crate) use switch::set;
+
 #[cfg(not(test))]
 mod switch {
     use platform::db::{DbError, ReadTx};
@@ -44,7 +48,3 @@ mod switch {
         written.await.expect("a seam");
     }
 }
-
-pub(crate) use switch::is_open;
-#[cfg(test)]
-pub(crate) use switch::set;

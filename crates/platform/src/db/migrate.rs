@@ -68,6 +68,7 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(27, "0027_support"),
     migration!(28, "0028_set_up_guides"),
     migration!(29, "0029_saml_sign_out"),
+    migration!(30, "0030_scim_groups_of_user"),
 ];
 
 impl Migration {

@@ -82,7 +82,7 @@ async fn what_must_not_be_declared_is_refused_with_the_cure() {
             let harbor = kit.organization("harbor").await;
             let soon = kit.now().plus(DAY);
             let refusals = [
-                (ACCEPT, body("USR-C6", soon), "not built"),
+                (ACCEPT, body("POL-C5", soon), "not built"),
                 (ATTEST, body("POL-C5", soon), "not built"),
                 (ATTEST, body("USR-C1", soon), "cannot be attested"),
                 (ACCEPT, body("USR-C1", kit.now().plus(DAY * 367)), "at most 366 days"),

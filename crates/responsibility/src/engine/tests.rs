@@ -365,7 +365,7 @@ async fn incremental_evaluation_equals_a_full_run_after_random_events() {
                 }
                 kit.settle().await;
                 let incremental = snapshot(kit).await;
-                assert_eq!(incremental.len(), 4 * 10 + 3, "seed {seed}");
+                assert_eq!(incremental.len(), 4 * 10 + 5, "seed {seed}");
                 check_counts(kit, "kept").await;
                 evaluate_everything(kit).await;
                 check_counts(kit, "counted anew").await;

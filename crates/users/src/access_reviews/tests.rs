@@ -409,7 +409,12 @@ async fn who_comes_in_finds_what_waits_and_the_way_to_their_organization() {
             let mut harbor = harbor(kit).await;
             let mut ann = kit.browser_of(harbor.ann).await;
             assert!(!ann.get("/account").await.expect(200).text().contains("Waits for you"));
-            start(kit, &mut harbor.owner, json!({ "reviewers": ["ann@harbor.example"] })).await;
+            start(
+                kit,
+                &mut harbor.owner,
+                json!({ "reviewers": ["ann@harbor.example", "owner@harbor.example"] }),
+            )
+            .await;
             let notice = json!({ "title": "Passwords", "body": "Use a manager.", "renews": false });
             harbor.owner.post(&format!("{API}/awareness"), notice).await.expect(201);
             kit.settle().await;

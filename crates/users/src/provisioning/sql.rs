@@ -100,12 +100,14 @@ platform::statements! {
         "select id, group_id, display_name, external_id, conflict, version, created_at, changed_at
          from scim_groups where organization_id = $1 and directory_id = $2
          order by display_name_key desc limit $3 offset $4";
+    /// A cross join, since SQLite keeps its order: otherwise it looks through all groups of the directory for each person.
     pub(super) GROUPS_OF_USER: Tenant =
         "select g.id, g.group_id, g.display_name, g.external_id, g.conflict, g.version, g.created_at, g.changed_at
          from scim_group_members m
-         join scim_groups g
-           on g.organization_id = m.organization_id and g.directory_id = m.directory_id and g.id = m.scim_group_id
-         where m.organization_id = $1 and m.directory_id = $2 and m.scim_user_id = $3 order by g.id";
+         cross join scim_groups g
+         where m.organization_id = $1 and m.directory_id = $2 and m.scim_user_id = $3
+           and g.organization_id = m.organization_id and g.directory_id = m.directory_id and g.id = m.scim_group_id
+         order by m.scim_group_id";
     pub(super) COUNT_GROUPS: Tenant =
         "select count(*) from scim_groups where organization_id = $1 and directory_id = $2";
     pub(super) INSERT_GROUP: Tenant =
