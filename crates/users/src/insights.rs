@@ -6,8 +6,8 @@
 //! - **A figure has a time.** What is shown says when it was counted; a day that was not counted is left out, not guessed.
 //! - **No names.** The history holds numbers of an organization; the provider sees sums, and who grew.
 //!
-//! A job counts everybody every half hour ([`jobs`]) into a row for the current day. People are counted by parts of
-//! [`PART`], so that no statement is long, whatever the size of an organization.
+//! A job counts everybody every half hour (`jobs`) into a row for the current day. People are counted by parts of
+//! `PART`, so that no statement is long, whatever the size of an organization.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

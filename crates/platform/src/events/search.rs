@@ -1,7 +1,7 @@
 //! Finding events: by action, by who acted, by what it happened to, by time; newest first.
 //!
 //! The most telling part of a [`Filter`] drives the search over an index; the rest is looked at event by event, up to
-//! [`LOOKED_AT_MAX`] of them in one request. The answer then says where to go on, so that no request reads a whole log.
+//! `LOOKED_AT_MAX` of them in one request. The answer then says where to go on, so that no request reads a whole log.
 
 use super::{StoredEvent, read_event, sql};
 use crate::db::{DbError, ReadTx};

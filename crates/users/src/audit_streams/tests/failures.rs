@@ -113,7 +113,7 @@ async fn nothing_inside_the_providers_network_is_reached() {
     testkit::both_with(
         async |kit| {
             let mut owner = kit.owner_of("harbor").await;
-            let body = |kind: &str, target: &str| json!({ "name": "SIEM", "kind": kind, "target": target, "format": "jsonl" });
+            let body = |kind: &str, target: &str| json!({ "name": format!("SIEM by {kind}"), "kind": kind, "target": target, "format": "jsonl" });
             for target in [
                 "http://siem.example/", "https://127.0.0.1/", "https://10.0.0.1/", "https://[::1]/", "https://169.254.169.254/",
                 "https://localhost/", "https://u:p@siem.example/", "https://0x7f.1/", "ftp://siem.example/", "siem.example:6514", "",
