@@ -15,7 +15,7 @@ use crate::rows::{self, Row};
 use crate::states::DrillRun;
 
 pub(crate) mod api;
-pub(crate) mod jobs;
+pub mod jobs;
 pub(crate) mod pages;
 mod sql;
 

@@ -6,10 +6,11 @@ use platform::App;
 use platform::jobs::{JobError, JobFuture, JobKind, Run, Schedule};
 use platform::time::DAY;
 
-pub(crate) const JOB: JobKind = JobKind { name: "drills.run", attempts_max: 5, run };
+pub const RUN_ALL: &str = "drills.run";
+pub(crate) const JOB: JobKind = JobKind { name: RUN_ALL, attempts_max: 5, run };
 /// Twice within a pass's time to live, so that one missed run is forgiven.
 pub(crate) const SCHEDULE: Schedule =
-    Schedule { kind: "drills.run", every: Duration::from_secs(DAY.as_secs() / 2) };
+    Schedule { kind: RUN_ALL, every: Duration::from_secs(DAY.as_secs() / 2) };
 
 fn run(app: App, _run: Run) -> JobFuture {
     Box::pin(async move {

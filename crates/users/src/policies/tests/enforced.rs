@@ -222,7 +222,7 @@ async fn who_is_asked_for_more_is_told_by_whom() {
         async |kit| {
             let mut mara = mara(kit).await;
             mara.put(PATH, with(|rules| rules.factor = crate::factors::Level::Mfa)).await.expect(200);
-            assert_eq!(mara.get("/account").await.expect(303).location(), "/account/factors");
+            assert_eq!(mara.get("/o/harbor").await.expect(303).location(), "/account/factors");
             let page = mara.get("/account/factors").await.expect(200).text();
             assert!(page.contains("Harbor asks for") && page.contains("Set it up here to go on"), "{page}");
             assert!(!page.contains("rests on a password alone"), "{page}");
