@@ -162,14 +162,14 @@ api() {
 
 # Other people's OpenID clients sign in through the program, as products do; and it through other people's providers.
 openid() {
-  tools/provision.sh openid authlib saml openssl xmlsec apache oidc-agent
+  tools/provision.sh openid authlib saml openssl xmlsec apache
   build_program
   node_tests tests/openid/*.test.mjs
 }
 
-# Identity providers of SAML that other people run: their own programs, whole.
+# Identity providers of SAML that other people run, their own programs, whole; and oidc-agent as a client.
 idps() {
-  tools/provision.sh node openssl simplesamlphp lemonldap
+  tools/provision.sh node openid openssl simplesamlphp lemonldap oidc-agent
   build_program
   node_tests tests/idps/*.test.mjs
 }

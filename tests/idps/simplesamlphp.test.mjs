@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { Browser } from "../openid/lib/browser.mjs";
 import { organization, peopleOf } from "../openid/lib/organization.mjs";
-import { isAsked, isIn, signOut, walk } from "./lib/person.mjs";
+import { isAsked, isIn, signOut, walk, wordsOf } from "./lib/person.mjs";
 import { startSimpleSaml } from "./lib/simplesamlphp.mjs";
 
 const NAME = "Company portal";
@@ -45,16 +45,16 @@ test("people sign in through Debian's SimpleSAMLphp", async (t) => {
   const as = (name) => ({ username: name, password: `${name}pass` });
   const comes = async (browser, name = "mara", address = begin) => {
     const there = await walk(browser, address, { home: server.url, typed: as(name) });
-    assert.ok(there.at.startsWith(server.url), `${there.at}: ${there.text.slice(0, 1500)}\n${provider.output()}`);
+    assert.ok(there.at.startsWith(server.url), `${there.at}: ${wordsOf(there.text)}\n${provider.output()}`);
     return there;
   };
   const comesIn = async (browser, name, address) => {
     const there = await comes(browser, name, address);
-    assert.ok(there.status === 200 && (await isIn(browser, server)), `${there.status} ${there.text.slice(0, 1500)}`);
+    assert.ok(there.status === 200 && (await isIn(browser, server)), `${there.status} ${wordsOf(there.text)}`);
   };
   const staysOut = async (browser, words) => {
     const there = await comes(browser);
-    assert.ok(there.status >= 400 && words.test(there.text), `${there.status} ${there.text.slice(0, 600)}`);
+    assert.ok(there.status >= 400 && words.test(there.text), `${there.status} ${wordsOf(there.text)}`);
     assert.equal(await isIn(browser, server), false);
   };
 
@@ -120,7 +120,7 @@ test("people sign in through Debian's SimpleSAMLphp", async (t) => {
     const seen = [];
     const out = `${provider.url}/saml2/idp/initSLO.php?RelayState=${encodeURIComponent(back)}`;
     const there = await walk(browser, out, { home: server.url, seen: (at) => seen.push(at) });
-    assert.equal(there.at, back, `${seen.join("\n")}\n${there.text.slice(0, 1500)}\n${provider.output()}`);
+    assert.equal(there.at, back, `${seen.join("\n")}\n${wordsOf(there.text)}\n${provider.output()}`);
     assert.ok(seen.some((at) => at.startsWith(`${provider.url}/saml2/idp/SingleLogoutService.php?SAMLResponse=`)));
     assert.equal(await isIn(browser, server), false);
   });
@@ -132,7 +132,7 @@ test("people sign in through Debian's SimpleSAMLphp", async (t) => {
     const to = await signOut(browser, server);
     assert.ok(String(to).startsWith(`${provider.url}/saml2/idp/SingleLogoutService.php?SAMLRequest=`), String(to));
     const there = await walk(browser, to, { home: server.url });
-    assert.equal(there.at, `${server.url}/sign-in`, `${there.text.slice(0, 1500)}\n${provider.output()}`);
+    assert.equal(there.at, `${server.url}/sign-in`, `${wordsOf(there.text)}\n${provider.output()}`);
     assert.equal(await isAsked(browser, begin), true);
   });
 

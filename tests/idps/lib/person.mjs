@@ -15,6 +15,12 @@ const attribute = (tag, name) => {
   return found && plain(found[1] ?? found[2]);
 };
 
+// What a page says, for the message of a failed test.
+export function wordsOf(text) {
+  const body = text.replace(/<(script|style|svg|head)\b[\s\S]*?<\/\1>/gi, " ").replace(/<[^>]+>/g, " ");
+  return plain(body).replace(/\s+/g, " ").slice(0, 1200);
+}
+
 // The first form of a page that sends something, with its fields.
 function formOf(text, at) {
   for (const [, head, inside] of text.matchAll(/<form\b([^>]*)>([\s\S]*?)<\/form>/gi)) {
@@ -36,8 +42,8 @@ const hopOf = (text) => {
 };
 
 // Goes where redirects, pages that move on and forms lead, types `typed` where a form asks for it, and ends at a page of ours,
-// or at a page of the provider that asks for nothing. In a frame, a page that refuses to be framed moves nobody on.
-export async function walk(browser, address, { home, typed = {}, framed = false, seen = () => {} }) {
+// at an address that `ends` matches, or at a page of the provider that asks for nothing. In a frame, a page that refuses to be framed moves nobody on.
+export async function walk(browser, address, { home, typed = {}, framed = false, ends, seen = () => {} }) {
   let at = String(address);
   for (let step = 0; step < 30; step += 1) {
     seen(at);
@@ -55,7 +61,7 @@ export async function walk(browser, address, { home, typed = {}, framed = false,
         at = hop;
         break;
       }
-      const form = at.startsWith(home) ? undefined : formOf(text, at);
+      const form = at.startsWith(home) || ends?.test(at) ? undefined : formOf(text, at);
       if (!form) return { status: answer.status, text, at };
       for (const name of form.fields.keys()) if (name in typed) form.fields.set(name, typed[name]);
       at = String(form.action);

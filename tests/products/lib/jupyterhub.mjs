@@ -1,5 +1,5 @@
 // PyPI's JupyterHub with oauthenticator, and npm's proxy in front of it, with settings and data in a folder of the test.
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { freePort, start, temporaryFolder } from "../../kit/process.mjs";
@@ -39,7 +39,7 @@ export async function startHub({ url, callback, after }, { server, product, sett
       spawner_class: "simple",
       load_roles: roles,
     },
-    ConfigurableHTTPProxy: { api_url: `http://127.0.0.1:${await freePort()}`, pid_file: join(folder.path, "proxy.pid"), auth_token: "only for this test" },
+    ConfigurableHTTPProxy: { api_url: `http://127.0.0.1:${await freePort()}`, pid_file: join(folder.path, "proxy.pid") },
     GenericOAuthenticator: authenticator,
   };
   const file = join(folder.path, "jupyterhub_config.py");
@@ -60,6 +60,12 @@ export async function startHub({ url, callback, after }, { server, product, sett
   });
   const stop = async () => {
     await program.stop();
+    // A hub that fails leaves its proxy behind.
+    try {
+      process.kill(Number(readFileSync(join(folder.path, "proxy.pid"), "utf8").split("\n")[0]));
+    } catch {
+      // It is gone, as it should be.
+    }
     folder.stop();
   };
   try {

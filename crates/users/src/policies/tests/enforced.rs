@@ -215,19 +215,3 @@ async fn the_dry_run_knows_where_people_came_from() {
     )
     .await;
 }
-
-#[tokio::test]
-async fn who_is_asked_for_more_is_told_by_whom() {
-    both_with(
-        async |kit| {
-            let mut mara = mara(kit).await;
-            mara.put(PATH, with(|rules| rules.factor = crate::factors::Level::Mfa)).await.expect(200);
-            assert_eq!(mara.get("/o/harbor").await.expect(303).location(), "/account/factors");
-            let page = mara.get("/account/factors").await.expect(200).text();
-            assert!(page.contains("Harbor asks for") && page.contains("Set it up here to go on"), "{page}");
-            assert!(!page.contains("rests on a password alone"), "{page}");
-        },
-        real_sign_in,
-    )
-    .await;
-}

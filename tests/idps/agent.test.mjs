@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { promisify } from "node:util";
 import { start, temporaryFolder } from "../kit/process.mjs";
-import { EMAIL, installation } from "./lib/person.mjs";
+import { EMAIL, installation } from "../openid/lib/person.mjs";
 
 const run = promisify(execFile);
 
