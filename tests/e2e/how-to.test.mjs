@@ -25,8 +25,8 @@ const FOUND = {
   "people reset-factors ID": ["people", "list", "--organization", "harbor"],
 };
 
-// Commands that need what a test has not: the public DNS, a finished review, somebody's factor, a failed job.
-const NEEDS_MORE = [/\b(ticket reply|desk (answer|note|assign|severity|change|settings)|abuse-report answer|audit stream) /, /^bailiwick domain check /, /^bailiwick review (revoke|evidence) /, /reset-factors /, /^bailiwick (job|mail) retry /, /^bailiwick access approve /, /^curl /, /--key AUOC/];
+// Commands that need what a test has not: the public DNS, another program, a finished review, somebody's factor, a failed job.
+const NEEDS_MORE = [/\b(ticket reply|desk (answer|note|assign|severity|change|settings)|abuse-report answer|audit stream) /, /^bailiwick domain check /, /^bailiwick review (revoke|evidence) /, /reset-factors /, /^bailiwick (job|mail) retry /, /^bailiwick access approve /, /^curl /, /^oidc-/, /--key AUOC/];
 
 function commands(text) {
   const blocks = [...text.matchAll(/^ *```console\n([\s\S]*?)^ *```$/gm)].map((block) => block[1]);

@@ -1,7 +1,7 @@
 // Debian's oidc-agent gets its tokens on a terminal, by the device flow, and keeps them across its own restart.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { promisify } from "node:util";
@@ -20,6 +20,8 @@ test("oidc-agent signs in on a device, refreshes after a restart, and is told wh
   const env = { ...process.env, HOME: folder.path, OIDC_CONFIG_DIR: folder.path, OIDC_SOCK: socket, OIDC_ENCRYPTION_PW: "only for this test" };
   let agent;
   const begin = async () => {
+    // One that was stopped leaves its socket behind, where nobody listens any more.
+    rmSync(socket, { force: true });
     agent = start("oidc-agent", ["--console", "--no-autoload", "--no-autoreauthenticate", "--socket-path", socket], { env });
     await agent.ready("the agent", () => existsSync(socket));
   };
