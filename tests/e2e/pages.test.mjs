@@ -14,6 +14,8 @@ const FIRST_LOAD_BYTES_MAX = 100_000;
 const SERVER_MS = 50;
 // A kind of page is looked at this often, with different things on it.
 const EACH_KIND_MAX = 2;
+// Looked at side by side.
+const TABS = 3;
 const VISITORS = ["provider owner", "organization admin", "member"];
 // Answers that are files or redirects, no pages.
 const NO_PAGE = /\/(export|download|assets|openapi\.json|sign-out)|\.csv|\.jsonl/;
@@ -67,39 +69,59 @@ async function transferred(page, go) {
   return { bytes, response };
 }
 
-async function walk(t, page, who) {
-  const waiting = await linksOf(page);
+// Looks at one page; what leads on from it is given to `found`, what is wrong with it to `wrong`.
+async function look(t, page, url, who, { found, wrong }) {
+  const kind = kindOf(url);
+  const response = await page.goto(url.href);
+  const server_ms = Number(response.headers()["server-timing"]?.match(/app;dur=([\d.]+)/)?.[1]);
+  const line = `${response.status()} ${Number.isNaN(server_ms) ? "no timing" : `${server_ms} ms`}${server_ms > SERVER_MS ? " SLOW" : ""} ${url.pathname}${url.search}`;
+  t.diagnostic(line);
+  if (response.status() !== 200) {
+    wrong(`${line} (as ${who})`);
+    return;
+  }
+  found(await linksOf(page));
+  // Seen by an earlier visitor: the same template, the same findings.
+  const looked = seen.kinds.get(kind) ?? 0;
+  if (looked >= EACH_KIND_MAX) return;
+  seen.kinds.set(kind, looked + 1);
+  const name = `demo-${kind.replaceAll(/[^a-z0-9A-Z]+/g, "-").replaceAll(/^-|-$/g, "")}-${looked + 1}`;
+  try {
+    await inspect(page, name, looked === 0 ? { widths_px: WIDTHS_PX } : { looks: SECOND_LOOKS });
+  } catch (error) {
+    wrong(`${url.pathname}: ${error.message}\n${JSON.stringify(error.actual ?? "", null, 1)}`);
+  }
+}
+
+// Follows every link, in several tabs at once: most of the time is the browser's.
+async function walk(t, tabs, who) {
+  const waiting = await linksOf(tabs[0]);
   const visited = new Set();
   const count = new Map();
-  const wrong = [];
-  while (waiting.length > 0) {
-    const url = waiting.shift();
-    url.hash = "";
-    const kind = kindOf(url);
-    if (visited.has(url.href) || (count.get(kind) ?? 0) >= EACH_KIND_MAX) continue;
-    visited.add(url.href);
-    count.set(kind, (count.get(kind) ?? 0) + 1);
-    const response = await page.goto(url.href);
-    const server_ms = Number(response.headers()["server-timing"]?.match(/app;dur=([\d.]+)/)?.[1]);
-    const line = `${response.status()} ${Number.isNaN(server_ms) ? "no timing" : `${server_ms} ms`}${server_ms > SERVER_MS ? " SLOW" : ""} ${url.pathname}${url.search}`;
-    t.diagnostic(line);
-    if (response.status() !== 200) {
-      wrong.push(`${line} (as ${who})`);
-      continue;
+  const troubles = [];
+  const found = (urls) => {
+    waiting.push(...urls);
+  };
+  const wrong = (what) => {
+    troubles.push(what);
+  };
+  const take = () => {
+    const batch = [];
+    while (waiting.length > 0 && batch.length < tabs.length) {
+      const url = waiting.shift();
+      url.hash = "";
+      const kind = kindOf(url);
+      if (visited.has(url.href) || (count.get(kind) ?? 0) >= EACH_KIND_MAX) continue;
+      visited.add(url.href);
+      count.set(kind, (count.get(kind) ?? 0) + 1);
+      batch.push(url);
     }
-    waiting.push(...(await linksOf(page)));
-    // Seen by an earlier visitor: the same template, the same findings.
-    const looked = seen.kinds.get(kind) ?? 0;
-    if (looked >= EACH_KIND_MAX) continue;
-    seen.kinds.set(kind, looked + 1);
-    const name = `demo-${kind.replaceAll(/[^a-z0-9A-Z]+/g, "-").replaceAll(/^-|-$/g, "")}-${looked + 1}`;
-    try {
-      await inspect(page, name, looked === 0 ? { widths_px: WIDTHS_PX } : { looks: SECOND_LOOKS });
-    } catch (error) {
-      wrong.push(`${url.pathname}: ${error.message}\n${JSON.stringify(error.actual ?? "", null, 1)}`);
-    }
+    return batch;
+  };
+  for (let batch = take(); batch.length > 0; batch = take()) {
+    await Promise.all(batch.map((url, at) => look(t, tabs[at], url, who, { found, wrong })));
   }
-  assert.deepEqual(wrong, [], `pages of the ${who}`);
+  assert.deepEqual(troubles, [], `pages of the ${who}`);
   t.diagnostic(`${who}: ${visited.size} pages of ${count.size} kinds`);
   return visited;
 }
@@ -119,9 +141,11 @@ for (const who of VISITORS) {
     const { bytes } = await transferred(page, () => page.goto(page.url()));
     t.diagnostic(`first load: ${bytes} bytes (after sign-in ${first.bytes})`);
     assert.ok(bytes > 0 && bytes < FIRST_LOAD_BYTES_MAX, `the first load took ${bytes} bytes`);
-    const visited = await walk(t, page, who);
+    const tabs = [page];
+    while (tabs.length < TABS) tabs.push(await browser.tab(page.context()));
+    const visited = await walk(t, tabs, who);
     assert.ok(visited.size > 3, `only ${visited.size} pages are linked`);
-    assert.deepEqual(page.troubles, []);
+    assert.deepEqual(tabs.flatMap((tab) => tab.troubles), []);
   });
 }
 

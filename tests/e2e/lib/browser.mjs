@@ -43,6 +43,10 @@ export async function openBrowser() {
         timezoneId: "Europe/Berlin",
         ...options,
       });
+      return this.tab(context);
+    },
+    // One more page of the same person.
+    async tab(context) {
       const page = await context.newPage();
       page.setDefaultTimeout(10_000);
       watch(page);
