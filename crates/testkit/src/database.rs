@@ -1,16 +1,36 @@
 //! A database of its own for each test.
 //!
 //! On PostgreSQL the program under test is a plain role, as in production: row-level security holds it. The server's own
-//! user, who is a superuser, only makes the schema and takes it away.
+//! user, who is a superuser, only makes the place and takes it away.
+//!
+//! [`sqlite`] and [`postgres`] are empty, for tests of the store itself. All others get a copy of a store that the
+//! migrations went over once: they cost more than most tests.
 
-use platform::db::{DatabaseUrl, EngineKind};
+use std::path::Path;
+use std::time::Duration;
+
+use aws_lc_rs::digest;
+use platform::db::{DatabaseUrl, Db, EngineKind};
+use tokio::sync::OnceCell;
 
 /// Removes what was made when the test ends.
 pub struct TestDatabase {
     pub url: DatabaseUrl,
     pub kind: EngineKind,
     pub folder: tempfile::TempDir,
-    schema: Option<(String, String)>,
+    place: Option<Place>,
+}
+
+/// Where on a PostgreSQL server.
+struct Place {
+    server: String,
+    name: String,
+    kind: PlaceKind,
+}
+
+enum PlaceKind {
+    Schema,
+    Database,
 }
 
 /// Who the program is on PostgreSQL.
@@ -34,25 +54,132 @@ pub fn postgres_server() -> Option<String> {
 pub fn sqlite() -> TestDatabase {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let url = DatabaseUrl::Sqlite(folder.path().join("bailiwick.db"));
-    TestDatabase { url, kind: EngineKind::Sqlite, folder, schema: None }
+    TestDatabase { url, kind: EngineKind::Sqlite, folder, place: None }
+}
+
+/// As [`sqlite`], migrated.
+pub async fn sqlite_migrated() -> TestDatabase {
+    static TEMPLATE: OnceCell<Vec<u8>> = OnceCell::const_new();
+    let template = TEMPLATE.get_or_init(async || {
+        let database = sqlite();
+        migrate(&database.url).await;
+        let DatabaseUrl::Sqlite(file) = &database.url else { unreachable!("it is SQLite") };
+        std::fs::read(file).expect("the migrated file is read")
+    });
+    let database = sqlite();
+    let DatabaseUrl::Sqlite(file) = &database.url else { unreachable!("it is SQLite") };
+    std::fs::write(file, template.await).expect("the migrated file is written");
+    database
+}
+
+async fn migrate(url: &DatabaseUrl) {
+    let db = Db::open(url).await.expect("the migrations run");
+    db.close(Duration::from_secs(10)).await;
 }
 
 pub async fn postgres(server: &str) -> TestDatabase {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let name =
-        folder.path().file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
-    let schema: String =
-        format!("t_{}_{}", std::process::id(), name.replace(|c: char| !c.is_ascii_alphanumeric(), ""));
+    let place = Place { server: server.to_owned(), name: own_name(folder.path()), kind: PlaceKind::Schema };
     let client = connect(server).await;
     make_role(&client).await;
     client
-        .batch_execute(&format!("create schema \"{schema}\" authorization {ROLE}"))
+        .batch_execute(&format!("create schema \"{}\" authorization {ROLE}", place.name))
         .await
         .expect("a schema of its own");
-    let plain = as_plain_role(server);
-    let joint = if server.contains('?') { '&' } else { '?' };
-    let url = DatabaseUrl::Postgres(format!("{plain}{joint}options=-csearch_path%3D{schema}"));
-    TestDatabase { url, kind: EngineKind::Postgres, folder, schema: Some((server.to_owned(), schema)) }
+    let url = DatabaseUrl::Postgres(as_plain_role(&place.url()));
+    TestDatabase { url, kind: EngineKind::Postgres, folder, place: Some(place) }
+}
+
+/// As [`postgres`], migrated.
+pub async fn postgres_migrated(server: &str) -> TestDatabase {
+    static TEMPLATE: OnceCell<String> = OnceCell::const_new();
+    let template = TEMPLATE.get_or_init(async || template(server).await).await;
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let place = Place { server: server.to_owned(), name: own_name(folder.path()), kind: PlaceKind::Database };
+    let client = connect(server).await;
+    client
+        .batch_execute(&format!("create database \"{}\" owner {ROLE} template \"{template}\"", place.name))
+        .await
+        .expect("a copy of the migrated database");
+    let url = DatabaseUrl::Postgres(as_plain_role(&place.url()));
+    TestDatabase { url, kind: EngineKind::Postgres, folder, place: Some(place) }
+}
+
+/// The database that copies are made of; it stays on the server, for the next test program with the same migrations.
+async fn template(server: &str) -> String {
+    let name = format!("bailiwick_migrated_{}", migrations_digest());
+    let building =
+        Place { server: server.to_owned(), name: format!("{name}_new"), kind: PlaceKind::Database };
+    let client = connect(server).await;
+    make_role(&client).await;
+    // Test programs may start at once. The lock goes with the connection.
+    client.batch_execute("select pg_advisory_lock(hashtext('bailiwick_migrated'))").await.expect("a lock");
+    let there = client
+        .query_opt("select 1 from pg_database where datname = $1", &[&name])
+        .await
+        .expect("the server answers");
+    if there.is_none() {
+        building.remove(&client).await;
+        client
+            .batch_execute(&format!("create database \"{}\" owner {ROLE}", building.name))
+            .await
+            .expect("a database");
+        migrate(&DatabaseUrl::Postgres(as_plain_role(&building.url()))).await;
+        client
+            .batch_execute(&format!("alter database \"{}\" rename to \"{name}\"", building.name))
+            .await
+            .expect("nobody is in the new database");
+    }
+    name
+}
+
+/// Of the migrations' text, as the folder has it.
+fn migrations_digest() -> String {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../migrations");
+    let mut files: Vec<_> = std::fs::read_dir(folder)
+        .expect("the migrations are beside the crates")
+        .map(|file| file.expect("a file of it").path())
+        .collect();
+    files.sort();
+    let mut context = digest::Context::new(&digest::SHA256);
+    for file in files {
+        context.update(&std::fs::read(file).expect("a migration is read"));
+    }
+    context.finish().as_ref()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn own_name(folder: &Path) -> String {
+    let name = folder.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
+    format!("t_{}_{}", std::process::id(), name.replace(|c: char| !c.is_ascii_alphanumeric(), ""))
+}
+
+impl Place {
+    /// For the server's own user.
+    fn url(&self) -> String {
+        let Self { server, name, kind } = self;
+        match kind {
+            PlaceKind::Schema => {
+                let joint = if server.contains('?') { '&' } else { '?' };
+                format!("{server}{joint}options=-csearch_path%3D{name}")
+            }
+            PlaceKind::Database => {
+                let (scheme, rest) = server.split_once("://").expect("a URL");
+                let (rest, query) = rest.split_once('?').map_or((rest, None), |(a, b)| (a, Some(b)));
+                let authority = rest.split_once('/').map_or(rest, |(authority, _)| authority);
+                let query = query.map(|query| format!("?{query}")).unwrap_or_default();
+                format!("{scheme}://{authority}/{name}{query}")
+            }
+        }
+    }
+
+    async fn remove(&self, client: &tokio_postgres::Client) {
+        let name = &self.name;
+        let command = match self.kind {
+            PlaceKind::Schema => format!("drop schema if exists \"{name}\" cascade"),
+            PlaceKind::Database => format!("drop database if exists \"{name}\" with (force)"),
+        };
+        let _ = client.batch_execute(&command).await;
+    }
 }
 
 /// Tests of many processes start at once: only one of them makes the role.
@@ -83,18 +210,15 @@ async fn connect(server: &str) -> tokio_postgres::Client {
 }
 
 impl TestDatabase {
-    /// The same schema as a role that row-level security does not hold, for tests that look behind the program's back.
+    /// The same place as a role that row-level security does not hold, for tests that look behind the program's back.
     pub fn as_superuser(&self) -> Option<String> {
-        let (server, schema) = self.schema.as_ref()?;
-        let joint = if server.contains('?') { '&' } else { '?' };
-        Some(format!("{server}{joint}options=-csearch_path%3D{schema}"))
+        Some(self.place.as_ref()?.url())
     }
 
-    /// Drops the schema; a failed test leaves it for a look.
+    /// Drops schema or database; a failed test leaves it for a look.
     pub async fn remove(self) {
-        if let Some((server, schema)) = &self.schema {
-            let client = connect(server).await;
-            let _ = client.batch_execute(&format!("drop schema \"{schema}\" cascade")).await;
+        if let Some(place) = &self.place {
+            place.remove(&connect(&place.server).await).await;
         }
     }
 }

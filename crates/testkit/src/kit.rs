@@ -74,14 +74,14 @@ where
 {
     sqlite_only(&test, options()).await;
     if let Some(server) = database::postgres_server() {
-        let kit = Kit::start(database::postgres(&server).await, options()).await;
+        let kit = Kit::start(database::postgres_migrated(&server).await, options()).await;
         test(&kit).await;
         kit.finish().await;
     }
 }
 
 pub async fn sqlite_only<F: AsyncFn(&Kit)>(test: F, options: KitOptions) {
-    let kit = Kit::start(database::sqlite(), options).await;
+    let kit = Kit::start(database::sqlite_migrated().await, options).await;
     test(&kit).await;
     kit.finish().await;
 }
@@ -117,9 +117,9 @@ impl Kit {
         Client::new(self.router.clone(), &self.app.config().public_origin())
     }
 
-    /// The test's schema on PostgreSQL, for a look or a hand behind the program's back.
+    /// The test's database on PostgreSQL, for a look or a hand behind the program's back.
     pub(crate) fn as_superuser(&self) -> String {
-        self.database.as_superuser().expect("a schema on PostgreSQL")
+        self.database.as_superuser().expect("a database on PostgreSQL")
     }
 
     pub fn now(&self) -> Timestamp {
