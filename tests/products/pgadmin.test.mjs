@@ -43,13 +43,23 @@ test("people come to pgAdmin with their roles", async (t) => {
     const there = await signIn(browser);
     assert.equal(there.status, 200, `${there.at} ${there.text.slice(0, 600)}\n${pgadmin.output()}`);
     assert.ok(await isIn(browser), pgadmin.output());
-    const page = await (await browser.fetch(`${pgadmin.url}/browser/`)).text();
-    assert.ok(page.includes(EMAIL), "it shows whom it took them for");
+    const menu = await (await browser.fetch(`${pgadmin.url}/browser/js/utils.js`)).text();
+    const shown = (name) => menu.match(new RegExp(`${name}: '([^']*)'`))?.[1];
+    assert.deepEqual([shown("username"), shown("auth_source")], [EMAIL, "bailiwick"], "it shows whom it took them for");
+  });
+
+  await t.test("whoever leaves the group is let in no more", async () => {
+    await people.leave(crew, EMAIL);
+    const browser = new Browser();
+    assert.match((await signIn(browser)).text, /not authorized/, pgadmin.output());
+    assert.equal(await isIn(browser), false);
+    await people.join(crew, EMAIL);
   });
 
   await t.test("signing out there signs out here", async () => {
     const browser = new Browser();
     await signIn(browser);
+    assert.ok(await isIn(browser), pgadmin.output());
     const out = await visit(browser, visitor, `${pgadmin.url}/oauth2/logout`);
     assert.ok(out.at.startsWith(pgadmin.url), out.at);
     assert.equal((await visitor.fetch("/account")).status, 303);

@@ -17,6 +17,8 @@ export async function installation(t, env = {}) {
   return { server, visitor };
 }
 
+const plain = (text) => text.replaceAll("&#38;", "&").replaceAll("&#34;", '"');
+
 // What a person at a browser does: follows, agrees, follows. Ends with the address that leaves for the product.
 export async function agree(visitor, address) {
   let at = String(address);
@@ -32,13 +34,15 @@ export async function agree(visitor, address) {
     }
     assert.equal(answer.status, 200, text);
     const hop = text.match(/http-equiv="refresh" content="0; url=([^"]+)"/)?.[1];
-    if (hop) return new URL(hop.replaceAll("&#38;", "&"));
-    const csrf = text.match(/name="csrf" value="([^"]+)"/)?.[1];
-    const body = new URLSearchParams({ csrf, decision: "allow" });
-    const posted = await visitor.fetch(at, { method: "POST", body });
+    if (hop) return new URL(plain(hop));
+    const [, action, inside] = text.match(/<form class="form" method="post" action="([^"]+)">([\s\S]*?)<\/form>/) ?? [];
+    assert.ok(action, `a question at ${at}: ${text}`);
+    const hidden = [...inside.matchAll(/<input type="hidden" name="([^"]+)" value="([^"]*)">/g)];
+    const body = new URLSearchParams([...hidden.map(([, name, value]) => [name, plain(value)]), ["decision", "allow"]]);
+    const posted = await visitor.fetch(plain(action), { method: "POST", body });
     const next = (await posted.text()).match(/http-equiv="refresh" content="0; url=([^"]+)"/)?.[1];
     assert.ok(next, `an answer to the question at ${at}: ${posted.status}`);
-    return new URL(next.replaceAll("&#38;", "&"));
+    return new URL(plain(next));
   }
   throw new Error(`goes in circles at ${at}`);
 }
