@@ -6,7 +6,7 @@
 //! [`sqlite`] and [`postgres`] are empty, for tests of the store itself. All others get a copy of a store that the
 //! migrations went over once: they cost more than most tests.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use aws_lc_rs::digest;
@@ -53,8 +53,12 @@ pub fn postgres_server() -> Option<String> {
 
 pub fn sqlite() -> TestDatabase {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let url = DatabaseUrl::Sqlite(folder.path().join("bailiwick.db"));
+    let url = DatabaseUrl::Sqlite(sqlite_file(&folder));
     TestDatabase { url, kind: EngineKind::Sqlite, folder, place: None }
+}
+
+fn sqlite_file(folder: &tempfile::TempDir) -> PathBuf {
+    folder.path().join("bailiwick.db")
 }
 
 /// As [`sqlite`], migrated.
@@ -63,12 +67,10 @@ pub async fn sqlite_migrated() -> TestDatabase {
     let template = TEMPLATE.get_or_init(async || {
         let database = sqlite();
         migrate(&database.url).await;
-        let DatabaseUrl::Sqlite(file) = &database.url else { unreachable!("it is SQLite") };
-        std::fs::read(file).expect("the migrated file is read")
+        std::fs::read(sqlite_file(&database.folder)).expect("the migrated file is read")
     });
     let database = sqlite();
-    let DatabaseUrl::Sqlite(file) = &database.url else { unreachable!("it is SQLite") };
-    std::fs::write(file, template.await).expect("the migrated file is written");
+    std::fs::write(sqlite_file(&database.folder), template.await).expect("the migrated file is written");
     database
 }
 
@@ -78,29 +80,25 @@ async fn migrate(url: &DatabaseUrl) {
 }
 
 pub async fn postgres(server: &str) -> TestDatabase {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let place = Place { server: server.to_owned(), name: own_name(folder.path()), kind: PlaceKind::Schema };
-    let client = connect(server).await;
-    make_role(&client).await;
-    client
-        .batch_execute(&format!("create schema \"{}\" authorization {ROLE}", place.name))
+    on_postgres(server, PlaceKind::Schema, |name| format!("create schema \"{name}\" authorization {ROLE}"))
         .await
-        .expect("a schema of its own");
-    let url = DatabaseUrl::Postgres(as_plain_role(&place.url()));
-    TestDatabase { url, kind: EngineKind::Postgres, folder, place: Some(place) }
 }
 
 /// As [`postgres`], migrated.
 pub async fn postgres_migrated(server: &str) -> TestDatabase {
     static TEMPLATE: OnceCell<String> = OnceCell::const_new();
     let template = TEMPLATE.get_or_init(async || template(server).await).await;
+    let make = |name: &str| format!("create database \"{name}\" owner {ROLE} template \"{template}\"");
+    on_postgres(server, PlaceKind::Database, make).await
+}
+
+/// `make` is the command that makes the place, given its name.
+async fn on_postgres(server: &str, kind: PlaceKind, make: impl FnOnce(&str) -> String) -> TestDatabase {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let place = Place { server: server.to_owned(), name: own_name(folder.path()), kind: PlaceKind::Database };
+    let place = Place { server: server.to_owned(), name: own_name(folder.path()), kind };
     let client = connect(server).await;
-    client
-        .batch_execute(&format!("create database \"{}\" owner {ROLE} template \"{template}\"", place.name))
-        .await
-        .expect("a copy of the migrated database");
+    make_role(&client).await;
+    client.batch_execute(&make(&place.name)).await.expect("a place of its own");
     let url = DatabaseUrl::Postgres(as_plain_role(&place.url()));
     TestDatabase { url, kind: EngineKind::Postgres, folder, place: Some(place) }
 }
