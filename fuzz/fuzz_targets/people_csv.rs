@@ -9,11 +9,15 @@ use std::collections::HashSet;
 
 use libfuzzer_sys::fuzz_target;
 
-// The reader names roles as `platform::access::Role`.
+// The reader names roles as `platform::access::Role`, and a file's bound as `platform::web::multipart::FILE_BYTES_MAX`.
 extern crate self as platform;
 
 #[path = "../../crates/platform/src/access.rs"]
 pub mod access;
+#[path = "../../crates/platform/src/web"]
+pub mod web {
+    pub mod multipart;
+}
 #[path = "../../crates/users/src/accounts"]
 mod accounts {
     pub mod email;

@@ -13,8 +13,7 @@ use platform::access::Role;
 use crate::accounts::email::{EmailAddress, EmailError};
 use crate::names::{Name, NameError};
 
-/// What a form lets a file have, `platform::web::multipart::FILE_BYTES_MAX`; said here too, so that this file needs no web.
-pub const FILE_BYTES_MAX: usize = 5 * 1024 * 1024;
+pub const FILE_BYTES_MAX: usize = platform::web::multipart::FILE_BYTES_MAX;
 pub const ROWS_MAX: usize = 10_000;
 pub const FAULTS_MAX: usize = 100;
 pub const GROUPS_PER_ROW_MAX: usize = 50;

@@ -15,9 +15,6 @@ use super::csv::{FILE_BYTES_MAX, ROWS_MAX};
 use super::{Outcome, Remarks, Report, api};
 use crate::people;
 
-// The page says the reader's bound, the form keeps the web's: one number.
-const _: () = assert!(FILE_BYTES_MAX == multipart::FILE_BYTES_MAX);
-
 const MANAGE: Openness = Openness::Organization(Permission::PeopleManage);
 
 pub(crate) fn routes() -> Routes {
