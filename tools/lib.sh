@@ -36,6 +36,13 @@ free_port() {
   die "no free port between 20000 and 32000 on 127.0.0.1; stop what holds them"
 }
 
+# memory_folder: where temporary files of tests are quickest: in memory where there are 4 GiB to spare, else on disk.
+memory_folder() {
+  local room
+  room=$(df --output=avail --block-size=1M /dev/shm 2>/dev/null | tail -n 1 || echo 0)
+  if [ "${room:-0}" -ge 4096 ] && [ -w /dev/shm ]; then echo /dev/shm; else echo /tmp; fi
+}
+
 # as_root CMD…: runs it as root, through sudo when need be.
 as_root() {
   if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi

@@ -34,6 +34,8 @@ apt_needed() {
 
 apt_install() {
   apt_needed "$@"
+  exec 9>"$TOOLS/locks/apt"
+  flock 9
   apt_update
   say "installing from Debian: $*"
   # Test servers run on free ports of their own: a package must not start one on the standard port.
@@ -46,6 +48,7 @@ apt_install() {
   local failed=
   as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends -o Dpkg::Options::=--force-confold "$@" >&2 || failed=yes
   if [ -n "$made_policy" ]; then as_root rm -f "$policy"; fi
+  exec 9>&-
   [ -z "$failed" ] || die "apt-get could not install: $*; its own message is above"
 }
 
@@ -182,7 +185,7 @@ need_cargo_tool() {
   need_rust
   need_build
   say "building $name $version (a few minutes, once)"
-  CARGO_TARGET_DIR="$TOOLS/build" CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_LTO=off \
+  CARGO_TARGET_DIR="$TOOLS/build" CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_LTO=off \
     CARGO_PROFILE_RELEASE_CODEGEN_UNITS=256 CARGO_PROFILE_RELEASE_DEBUG=0 \
     cargo install --quiet --locked --root "$TOOLS" --version "$version" "$name" ||
     die "cargo could not install $name $version; its own message is above"
@@ -209,8 +212,11 @@ need_pebble() {
 KNOWN="rust-check build chromium dns postgres smtp node e2e openid authlib saml openssl xmlsec apache oidc-agent simplesamlphp"
 KNOWN+=" lemonldap jupyterhub pgadmin products schemathesis scim sbom pebble cargo-deny cargo-fuzz"
 [ $# -gt 0 ] || die "say what to provide: tools/provision.sh $KNOWN"
-mkdir -p "$TOOLS"
+mkdir -p "$TOOLS/locks"
 for what in "$@"; do
+  # Areas run side by side: the second one who needs it waits and finds it there.
+  exec 8>"$TOOLS/locks/$what"
+  flock 8
   case "$what" in
     rust-check) need_rust ;;
     build) need_build ;;

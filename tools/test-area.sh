@@ -1,12 +1,31 @@
 #!/usr/bin/env bash
 # One area of ./test (which says what there is, counts and sums up).
 #   tools/test-area.sh AREA|CRATE [FILTER…]
+#   tools/test-area.sh needs AREA…     what these install, in the words of provision.sh
 set -euo pipefail
 # shellcheck source=tools/lib.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 cd "$ROOT"
 area=$1
 shift
+
+needs() {
+  case "$1" in
+    docs) echo node smtp dns ;;
+    rust) echo postgres pebble ;;
+    kill) echo postgres ;;
+    fuzz) echo cargo-fuzz ;;
+    deny) echo cargo-deny sbom ;;
+    e2e) echo e2e dns smtp postgres ;;
+    pages) echo e2e dns smtp ;;
+    api) echo node schemathesis ;;
+    scim) echo node scim ;;
+    openid) echo openid authlib saml openssl xmlsec apache ;;
+    idps) echo node openid openssl simplesamlphp lemonldap oidc-agent ;;
+    # 900 MB, so only when they are named.
+    products) echo node products jupyterhub pgadmin ;;
+  esac
+}
 
 # The program for the areas that look at it from outside: the one that `rust` has built already.
 build_program() {
@@ -39,16 +58,27 @@ docs() {
   RUSTDOCFLAGS="--deny warnings" cargo doc --quiet --workspace --no-deps --document-private-items
   local tests=(tests/docs/*.test.mjs)
   if [ -e "${tests[0]}" ]; then
-    tools/provision.sh node smtp dns
     build_program
     node_tests "${tests[@]}"
   fi
 }
 
+# Every test program, and with them the program itself: what the areas after this one run.
+build() { cargo test --quiet --workspace --no-run; }
+
 rust() {
-  tools/provision.sh pebble
-  cargo test --quiet --workspace --no-run
-  tools/with-postgres.sh --fast cargo test --workspace --no-fail-fast -- "$@"
+  build
+  cargo_test --workspace -- "$@"
+}
+
+# cargo_test ARG…: on both databases, with the tests' thousands of small files in memory. (Those whose subject is a
+# crash stay on the disk.)
+cargo_test() {
+  local folder status=0
+  folder=$(mktemp -d "${TMPDIR:-$(memory_folder)}/bailiwick-test.XXXXXX")
+  tools/with-postgres.sh --fast env TMPDIR="$folder" cargo test --no-fail-fast "$@" || status=$?
+  rm -rf "$folder"
+  return "$status"
 }
 
 # kill -9 while the program writes, on both databases: nothing acknowledged is lost. Marked #[ignore] in the
@@ -73,7 +103,8 @@ fuzz_one() {
   log="$TOOLS/fuzz/$target.log"
   mkdir -p "$TOOLS/fuzz/$target"
   [ ! -d "$folder/seeds/$target" ] || seeds=("$folder/seeds/$target")
-  if cargo fuzz run --fuzz-dir "$folder" --sanitizer none --debug-assertions "$target" \
+  # Takes what the areas beside it leave.
+  if nice -n 10 cargo fuzz run --fuzz-dir "$folder" --sanitizer none --debug-assertions "$target" \
     "$TOOLS/fuzz/$target" "${seeds[@]}" -- -max_total_time="${FUZZ_SECONDS:-60}" -timeout=10 -rss_limit_mb=2048 >"$log" 2>&1; then
     printf '%s: 1 passed, 0 failed (%s)\n' "$target" "$(grep -E '^Done ' "$log" | tail -n 1)"
   else
@@ -86,7 +117,6 @@ fuzz_one() {
 # The parsers are safe code, so panics, overflows, hangs and memory are what is looked for; an address
 # sanitizer would halve the speed for nothing. Coverage needs a compiler switch that stable hides.
 fuzz() {
-  tools/provision.sh cargo-fuzz
   export RUSTC_BOOTSTRAP=1
   local folder folders=() target targets=()
   for folder in fuzz crates/*/fuzz; do
@@ -101,8 +131,8 @@ fuzz() {
     done < <(cargo fuzz list --fuzz-dir "$folder")
   done
   [ "${#targets[@]}" -gt 0 ] || die "no fuzz target has \`$filter\` in its name"
-  # One more than there are cores, since the time of each is fixed: a third of the minutes for a third of the tries.
-  printf '%s\0' "${targets[@]}" | xargs -0 -n 2 -P "$(($(nproc) + 1))" tools/test-area.sh fuzz-one ||
+  # Twice as many as there are cores, since the time of each is fixed: half the minutes for half the tries.
+  printf '%s\0' "${targets[@]}" | xargs -0 -n 2 -P "$(($(nproc) * 2))" tools/test-area.sh fuzz-one ||
     die "a fuzz target failed; its output is above"
 }
 
@@ -110,7 +140,6 @@ fuzz() {
 # form (BAILIWICK_ADVISORIES, or shared data beside the checkout) and, where there is one, from cargo-deny's own; the
 # snapshot's age is printed, and a missing one is said, not hidden. The bill of materials must fit CycloneDX's schema.
 deny() {
-  tools/provision.sh cargo-deny sbom
   # One check at a time, so that each is counted.
   local check
   for check in licenses bans sources; do
@@ -137,53 +166,54 @@ deny() {
   echo "bill of materials: 1 passed, 0 failed"
 }
 
+# The ways of people through the product, in a browser.
 e2e() {
-  tools/provision.sh e2e dns smtp
   build_program
-  local tests=(tests/e2e/*.test.mjs)
+  local tests=()
+  mapfile -t tests < <(printf '%s\n' tests/e2e/*.test.mjs | grep -v '/pages\.test\.mjs$')
   [ $# -eq 0 ] || tests=("${@/#/--test-name-pattern=}" "${tests[@]}")
   node_tests "${tests[@]}"
   E2E_DATABASE=postgres tools/with-postgres.sh --fast tools/test-area.sh story
 }
 
+# Every page that links lead to, looked at.
+pages() {
+  build_program
+  node_tests tests/e2e/pages.test.mjs
+}
+
 # One organization's way through the product, on the database of E2E_DATABASE.
 story() {
-  tools/provision.sh e2e dns smtp
   [ -n "${BAILIWICK_BIN:-}" ] || build_program
   node_tests tests/e2e/story.test.mjs
 }
 
 # Requests made up from /openapi.json, right and wrong ones: every answer is as promised, none is a 5xx.
 api() {
-  tools/provision.sh node schemathesis
   build_program
   node_tests tests/api/*.test.mjs
 }
 
 # Other people's OpenID clients sign in through the program, as products do; and it through other people's providers.
 openid() {
-  tools/provision.sh openid authlib saml openssl xmlsec apache
   build_program
   node_tests tests/openid/*.test.mjs
 }
 
 # Identity providers of SAML that other people run, their own programs, whole; and oidc-agent as a client.
 idps() {
-  tools/provision.sh node openid openssl simplesamlphp lemonldap oidc-agent
   build_program
   node_tests tests/idps/*.test.mjs
 }
 
-# Products that people sign in to, whole; 900 MB, so only when they are named.
+# Products that people sign in to, whole.
 products() {
-  tools/provision.sh node products jupyterhub pgadmin
   build_program
   node_tests tests/products/*.test.mjs
 }
 
 # Public conformance testers for SCIM against the running program, and a drift check over its command line.
 scim() {
-  tools/provision.sh node scim
   build_program
   node_tests tests/scim/*.test.mjs
 }
@@ -193,13 +223,24 @@ crate_tests() {
   package=$(sed -n 's/^name = "\(.*\)"/\1/p' "crates/$1/Cargo.toml" | head -n 1)
   shift
   cargo test --quiet --package "$package" --no-run
-  tools/with-postgres.sh --fast cargo test --package "$package" --no-fail-fast -- "$@"
+  cargo_test --package "$package" -- "$@"
 }
 
-filter=${1:-}
 case "$area" in
-  fuzz-one) fuzz_one "$@" ;;
-  tidy | clippy | docs | rust | fuzz | deny | e2e | story | api | scim | openid | idps | products) "$area" "$@" ;;
+  needs)
+    for name in "$@"; do needs "$name"; done | tr ' ' '\n' | sort -u
+    exit
+    ;;
+  fuzz-one)
+    fuzz_one "$@"
+    exit
+    ;;
+esac
+filter=${1:-}
+mapfile -t wanted < <(needs "$area" | tr ' ' '\n')
+[ "${#wanted[@]}" -eq 0 ] || tools/provision.sh "${wanted[@]}"
+case "$area" in
+  tidy | clippy | docs | build | rust | fuzz | deny | e2e | pages | story | api | scim | openid | idps | products) "$area" "$@" ;;
   kill) kill_nine ;;
   *) crate_tests "$area" "$@" ;;
 esac
