@@ -76,6 +76,8 @@ rust() {
 cargo_test() {
   local folder status=0
   folder=$(mktemp -d "${TMPDIR:-$(memory_folder)}/bailiwick-test.XXXXXX")
+  # As the folder for everybody's files that it stands for: tests start the program as another user, too.
+  chmod 1777 "$folder"
   tools/with-postgres.sh --fast env TMPDIR="$folder" cargo test --no-fail-fast "$@" || status=$?
   rm -rf "$folder"
   return "$status"
