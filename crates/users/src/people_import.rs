@@ -178,6 +178,8 @@ struct Before {
     known: HashMap<String, Known>,
     groups: HashMap<String, GroupId>,
     in_groups: HashSet<(GroupId, AccountId)>,
+    /// Groups that a directory fills: only it puts people into them.
+    kept: HashSet<GroupId>,
     verified: HashSet<String>,
 }
 
@@ -189,11 +191,13 @@ fn look(tx: &mut ReadTx, organization: OrganizationId, rows: &[PersonRow]) -> Re
     let in_groups = tx.list(&sql::IN_GROUPS, params![organization, emails.as_str()], |row| {
         Ok((row.get(0)?, row.get(1)?))
     })?;
+    let kept = tx.list(&sql::KEPT_GROUPS, params![organization], |row| row.get(0))?;
     let verified = tx.list(&sql::VERIFIED_DOMAINS, params![organization], |row| row.get(0))?;
     Ok(Before {
         known: known.into_iter().collect(),
         groups: groups.into_iter().collect(),
         in_groups: in_groups.into_iter().collect(),
+        kept: kept.into_iter().collect(),
         verified: verified.into_iter().collect(),
     })
 }
@@ -294,12 +298,20 @@ fn judge(
     let unclaimed = known.state == AccountState::Unverified;
     let spoken_for = known.managed_by == Some(organization) || before.verified.contains(&known.domain);
     match known.state {
-        AccountState::Deleted => Err(format!("the account of `{email}` was deleted: invite them instead")),
+        AccountState::Deleted if spoken_for => {
+            Err(format!("the account of `{email}` was deleted: invite them instead"))
+        }
+        // Of strangers' addresses nobody learns here whether the account is there still.
+        AccountState::Deleted => Err(outside(email)),
         _ if unclaimed || spoken_for => {
             Ok(Act::Join { account: known.id, name: known.name.clone(), unclaimed })
         }
-        _ => Err(format!("`{email}` is outside your verified domains and must agree: invite them instead")),
+        _ => Err(outside(email)),
     }
+}
+
+fn outside(email: &str) -> String {
+    format!("`{email}` is outside your verified domains and must agree: invite them instead")
 }
 
 /// Members keep the role they have.
@@ -330,6 +342,15 @@ fn place<'a>(before: &Before, steps: &mut [Step<'a>], report: &mut Report) -> BT
                 _ => false,
             };
             if inside {
+                continue;
+            }
+            if before.groups.get(&key).is_some_and(|group| before.kept.contains(group)) {
+                let text = format!(
+                    "a directory keeps the group `{}`: put `{}` into it at your identity provider",
+                    name.as_str(),
+                    step.row.email.key()
+                );
+                report.conflicts.add(Some(step.row.line), Some(Column::Groups), text);
                 continue;
             }
             if !before.groups.contains_key(&key) {

@@ -22,6 +22,8 @@ platform::statements! {
          join memberships m on m.organization_id = $1 and m.email = j.email
          join group_members g on g.organization_id = m.organization_id and g.account_id = m.account_id";
     pub(super) GROUPS: Tenant = "select name_key, id from groups where organization_id = $1";
+    pub(super) KEPT_GROUPS: Tenant =
+        "select group_id from scim_groups where organization_id = $1 and group_id is not null";
     pub(super) VERIFIED_DOMAINS: Tenant =
         "select name from domains where organization_id = $1 and state in ('verified', 'at_risk')";
     pub(super) IMPORTED_SINCE: Tenant =

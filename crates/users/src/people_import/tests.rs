@@ -327,3 +327,29 @@ async fn what_is_too_large_is_told_in_the_words_of_the_form() {
     )
     .await;
 }
+
+#[tokio::test]
+async fn a_trial_does_not_tell_an_account_from_one_that_was_deleted() {
+    testkit::both_with(
+        async |kit| {
+            let mut owner = kit.owner_of("harbor").await;
+            let harbor = kit.organization("harbor").await;
+            kit.account("here@quay.example").await;
+            let gone = kit.account("gone@quay.example").await;
+            let ctx = kit.ctx();
+            let delete = move |tx: &mut platform::db::Tx| {
+                principals::set_account_state(tx, gone, AccountState::Deleted)?;
+                let recorded = tx.record(platform::events::Event::new(harbor, "account.deleted"));
+                Ok::<_, platform::db::DbError>(platform::db::Commit::changed((), recorded))
+            };
+            kit.app.db().write(&ctx, delete).await.unwrap();
+            let csv = "email,name\nhere@quay.example,A\ngone@quay.example,B\n";
+            let told = owner.post(PATH, json!({"csv": csv, "dry_run": true})).await.expect(200).json();
+            let words =
+                |n: usize, email: &str| told["conflicts"][n]["detail"].as_str().unwrap().replace(email, "");
+            assert_eq!(words(0, "here@quay.example"), words(1, "gone@quay.example"));
+        },
+        believed,
+    )
+    .await;
+}

@@ -169,3 +169,35 @@ async fn a_sync_that_breaks_off_goes_on_and_leaves_no_drift() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn an_import_leaves_the_groups_of_a_directory_alone() {
+    on_both(async |kit| {
+        verify(kit, "harbor", "harbor.example").await;
+        let mut idp = Idp::of(kit, "harbor").await;
+        let ann = idp.user("ann@harbor.example", json!({})).await;
+        idp.group("Crew", &[&ann]).await;
+        let harbor = kit.organization("harbor").await;
+        let before = super::group_members(kit, harbor, "Crew").await;
+        assert_eq!(before.as_ref().map(Vec::len), Some(1));
+        let mut owner = kit.owner_of("harbor").await;
+        let csv = "email,name,groups\nbob@harbor.example,Bob,crew;Deck\nann@harbor.example,Ann,Crew\n";
+        for dry_run in [true, false] {
+            let body = json!({ "csv": csv, "dry_run": dry_run, "send_mail": false });
+            let path = "/api/v1/organizations/harbor/people/imports";
+            let told = owner.post(path, body).await.expect(200).json();
+            assert_eq!(
+                (&told["new_accounts"], &told["groups_created"], &told["group_memberships"]),
+                (&json!(1), &json!(1), &json!(1)),
+                "{told}"
+            );
+            let conflicts = told["conflicts"].as_array().unwrap();
+            assert_eq!((conflicts.len(), &conflicts[0]["line"]), (1, &json!(2)), "{told}");
+            assert_eq!(conflicts[0]["column"], "groups");
+            assert!(conflicts[0]["detail"].as_str().unwrap().contains("identity provider"), "{told}");
+        }
+        assert_eq!(super::group_members(kit, harbor, "Crew").await, before);
+        assert_eq!(super::group_members(kit, harbor, "Deck").await.as_ref().map(Vec::len), Some(1));
+    })
+    .await;
+}
