@@ -207,7 +207,7 @@ pub(super) fn find(
 ) -> Result<search::Found, DbError> {
     match asked.resolve(tx)? {
         Some(filter) => search::search(tx, organization, &filter, before, limit),
-        None => Ok(search::Found { events: Vec::new(), next: None }),
+        None => Ok(search::Found { events: Vec::new(), next: None, read: 0 }),
     }
 }
 

@@ -144,6 +144,38 @@ async fn a_time_long_ago_is_found_without_reading_what_came_since() {
     .await;
 }
 
+#[tokio::test]
+async fn many_actions_are_not_each_read_whole() {
+    testkit::both(
+        async |kit| {
+            let harbor = kit.organization("harbor").await;
+            let letters = "abcdefghijklmnopqrstuvwxyz";
+            let actions: Vec<&'static str> = letters
+                .chars()
+                .flat_map(|one| ['x', 'y'].map(|other| format!("many.{one}{other}")))
+                .map(|action| &*Box::leak(action.into_boxed_str()))
+                .collect();
+            let ctx = kit.ctx();
+            let many = move |tx: &mut platform::db::Tx| {
+                let mut last = tx.record(Event::new(harbor, "test.z"));
+                for n in 0..actions.len() * 30 {
+                    last = tx.record(Event::new(harbor, actions[n % actions.len()]));
+                }
+                Ok::<_, DbError>(Commit::changed((), last))
+            };
+            kit.app.db().write(&ctx, many).await.unwrap();
+            let filter = Filter { action: "many.".to_owned(), ..Filter::default() };
+            let first = move |tx: &mut platform::db::ReadTx| search::search(tx, harbor, &filter, None, 25);
+            let page = kit.app.db().read::<_, DbError, _>(first).await.unwrap();
+            assert_eq!((page.events.len(), page.next.is_some()), (25, true));
+            assert!(page.events.windows(2).all(|pair| pair[0].sequence == pair[1].sequence + 1));
+            assert!(page.read <= 52 * 4 + 25, "{} events were read", page.read);
+        },
+        AREAS,
+    )
+    .await;
+}
+
 fn actions(page: &Value) -> Vec<&str> {
     page["items"].as_array().unwrap().iter().map(|one| one["action"].as_str().unwrap()).collect()
 }
