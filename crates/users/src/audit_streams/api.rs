@@ -144,7 +144,7 @@ impl StreamView {
             id: stream.id,
             name: stream.name,
             kind: stream.kind,
-            target: stream.target,
+            target: sending::masked(&stream.target),
             own_authorities: stream.authorities.is_some(),
             format: stream.format.as_str(),
             state: stream.state,

@@ -3,6 +3,7 @@
 //! Sending is a task of its own beside the queue of jobs: a receiver that is slow holds up its own stream and nothing
 //! else. Which node sends is settled by a claim in the store, so a node that dies is followed by another.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -25,6 +26,10 @@ const QUIET: &str = "audit_streams.quiet";
 const QUIET_AFTER: Duration = Duration::from_secs(12 * HOUR.as_secs());
 /// Streams that one node sends for at a time.
 const AT_ONCE: usize = 16;
+/// Of one organization: its slow receivers hold up its own log and nobody else's.
+const AT_ONCE_OF_ONE: usize = 4;
+/// Streams that are looked at to find them.
+const LOOKED_AT: u32 = 256;
 const LOOKS_EVERY: Duration = SECOND;
 
 pub(crate) const JOB: JobKind = JobKind { name: QUIET, attempts_max: 5, run: run_quiet };
@@ -34,12 +39,13 @@ pub(crate) const SCHEDULE: Schedule = Schedule { kind: QUIET, every: HOUR };
 pub(crate) fn run(app: App) -> BoxFuture<'static, ()> {
     Box::pin(async move {
         let mut sending = JoinSet::new();
+        let mut whose = HashMap::new();
         while !app.draining() {
-            let free = AT_ONCE.saturating_sub(sending.len());
-            match due(&app, free).await {
+            match due(&app, &whose.values().copied().collect::<Vec<_>>()).await {
                 Ok(found) => {
                     for (organization, id) in found {
-                        sending.spawn(pass(app.clone(), organization, id));
+                        let task = sending.spawn(pass(app.clone(), organization, id));
+                        whose.insert(task.id(), organization);
                     }
                 }
                 Err(error) => tracing::error!(%error, "cannot look for streams to send for"),
@@ -49,8 +55,12 @@ pub(crate) fn run(app: App) -> BoxFuture<'static, ()> {
                 () = wait => {}
                 () = app.drained() => {}
             }
-            while let Some(ended) = sending.try_join_next() {
-                report(ended);
+            while let Some(ended) = sending.try_join_next_with_id() {
+                whose.remove(&match &ended {
+                    Ok((task, _)) => *task,
+                    Err(error) => error.id(),
+                });
+                report(ended.map(|(_, sent)| sent));
             }
         }
         // What is on its way is acknowledged or sent again after the claim is over.
@@ -66,19 +76,39 @@ fn report(ended: Result<Result<usize, DbError>, tokio::task::JoinError>) {
     }
 }
 
-async fn due(app: &App, limit: usize) -> Result<Vec<(OrganizationId, StreamId)>, DbError> {
-    let (now, limit) = (app.clock().now(), u32::try_from(limit).unwrap_or(0));
-    if limit == 0 {
+/// Streams to send for now; `busy`: whose are being sent for.
+async fn due(app: &App, busy: &[OrganizationId]) -> Result<Vec<(OrganizationId, StreamId)>, DbError> {
+    if busy.len() >= AT_ONCE {
         return Ok(Vec::new());
     }
-    app.db().read(move |tx| progress::due(tx, now, limit)).await
+    let now = app.clock().now();
+    let found = app.db().read(move |tx| progress::due(tx, now, LOOKED_AT)).await?;
+    Ok(admitted(found, busy))
+}
+
+/// Of those that wait, in their order, as many as there are places, and of each organization no more than its share.
+fn admitted(
+    waiting: Vec<(OrganizationId, StreamId)>,
+    busy: &[OrganizationId],
+) -> Vec<(OrganizationId, StreamId)> {
+    let mut places = HashMap::new();
+    for organization in busy {
+        *places.entry(*organization).or_insert(0) += 1;
+    }
+    let mut admit = |organization: OrganizationId| {
+        let taken: &mut usize = places.entry(organization).or_insert(0);
+        *taken += 1;
+        *taken <= AT_ONCE_OF_ONE
+    };
+    let free = AT_ONCE.saturating_sub(busy.len());
+    waiting.into_iter().filter(|(organization, _)| admit(*organization)).take(free).collect()
 }
 
 /// Sends once for every stream that is due; gives how many batches were tried. What tests call instead of [`run`].
 #[cfg(test)]
 pub(super) async fn step(app: App) -> Result<usize, DbError> {
     let mut tried = 0;
-    for (organization, id) in due(&app, AT_ONCE).await? {
+    for (organization, id) in due(&app, &[]).await? {
         tried += pass(app.clone(), organization, id).await?;
     }
     Ok(tried)
@@ -146,4 +176,28 @@ fn run_quiet(app: App, run: Run) -> JobFuture {
             }
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slow_receivers_of_one_leave_places_to_others() {
+        let organization = |n: u128| OrganizationId::from_uuid(uuid::Uuid::from_u128(n));
+        let stream = |n: u128| StreamId::from_uuid(uuid::Uuid::from_u128(n));
+        let waiting: Vec<_> =
+            (0..10).map(|n| (organization(1), stream(n))).chain([(organization(2), stream(20))]).collect();
+        let whose = |busy: &[OrganizationId]| -> Vec<OrganizationId> {
+            admitted(waiting.clone(), busy).into_iter().map(|(organization, _)| organization).collect()
+        };
+        let (one, two) = (organization(1), organization(2));
+        assert_eq!(whose(&[]), [one, one, one, one, two]);
+        assert_eq!(whose(&[one, one, one]), [one, two]);
+        assert_eq!(whose(&[one; 4]), [two]);
+        let mut full: Vec<_> = (10..25).map(organization).collect();
+        assert_eq!(whose(&full), [one]);
+        full.push(organization(30));
+        assert_eq!(whose(&full), []);
+    }
 }

@@ -42,6 +42,12 @@ pub(super) fn shown(target: &str) -> &str {
     target.split(['?', '#']).next().unwrap_or(target)
 }
 
+/// The same with a sign that something is left out.
+pub(super) fn masked(target: &str) -> String {
+    let shown = shown(target);
+    if shown.len() == target.len() { shown.to_owned() } else { format!("{shown}?…") }
+}
+
 /// The same for the same batch, however often it is sent.
 pub(super) fn message_id(stream: &Stream, events: &[EventView]) -> String {
     let place = |event: Option<&EventView>| event.map_or(0, |event| event.sequence);

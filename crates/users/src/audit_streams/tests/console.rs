@@ -116,3 +116,29 @@ async fn admins_manage_auditors_look_and_nobody_else_learns_of_it() {
     )
     .await;
 }
+
+#[tokio::test]
+async fn what_may_be_a_token_in_an_address_is_shown_to_nobody() {
+    testkit::both_with(
+        async |kit| {
+            let receiver = Receiver::http().await;
+            let mut owner = kit.owner_of("harbor").await;
+            let (id, _) = webhook(&mut owner, &receiver.url("/in?token=hunter2"), "start").await;
+            kit.settle().await;
+            assert!(
+                receiver.received().iter().all(|one| one.path == "/in?token=hunter2"),
+                "sent all the same"
+            );
+            let mut auditor = kit.as_role("harbor", Role::Auditor).await;
+            for path in
+                [STREAMS.to_owned(), format!("{STREAMS}/{id}"), PAGE.to_owned(), format!("{PAGE}/{id}")]
+            {
+                let shown = auditor.get(&path).await.expect(200).text();
+                assert!(!shown.contains("hunter2"), "{path}: {shown}");
+            }
+            assert_eq!(view(&mut auditor, &id).await["target"], receiver.url("/in?…"));
+        },
+        options,
+    )
+    .await;
+}
