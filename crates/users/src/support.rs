@@ -50,6 +50,14 @@ pub const LIVE_MAX: u64 = 500;
 pub const LIVE_OWN_MAX: u64 = 10;
 pub const MESSAGES_MAX: u32 = 500;
 pub const NOTES_MAX: u32 = 500;
+/// Of those messages, so many are left to the desk's answers, and of these one to the word that settles the ticket.
+const ROOM: u32 = 50;
+/// Tickets that one person who does not manage support opens in a day.
+pub const OPENED_OWN_MAX: u64 = 20;
+/// And all people of an organization together.
+pub const OPENED_MAX: u64 = 500;
+/// Messages of its people on one ticket in an hour that the desk has a mail of.
+const MAILED_MAX: u64 = 5;
 /// A resolved ticket closes by itself after so long.
 pub const CLOSES_AFTER: Duration = Duration::from_secs(7 * DAY.as_secs());
 /// And can be opened again for so long.
@@ -334,6 +342,15 @@ pub fn messages(
     })
 }
 
+/// How many messages may stand before one that does this: whatever one side writes, the other can answer and settle.
+fn room(side: Side, did: &str) -> u32 {
+    match (side, did) {
+        (_, "resolved" | "closed") => MESSAGES_MAX,
+        (Side::Provider, _) => MESSAGES_MAX - 1,
+        (Side::Customer, _) => MESSAGES_MAX - ROOM,
+    }
+}
+
 /// One more message; `None` when there are too many.
 fn write(
     tx: &mut Tx,
@@ -344,7 +361,7 @@ fn write(
     at: Timestamp,
 ) -> Result<Option<u32>, DbError> {
     let count: u32 = tx.scalar(&sql::COUNT_MESSAGES, params![ticket.organization, ticket.id])?.unwrap_or(0);
-    if count >= MESSAGES_MAX {
+    if count >= room(side, did) {
         return Ok(None);
     }
     let number = count + 1;

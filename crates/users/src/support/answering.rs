@@ -177,7 +177,10 @@ pub fn rate(
     let sooner = sooner(tx, &ticket)?;
     if sooner.is_some() {
         ticket.turn += 1;
+        // What passed under the clock before is the same answer: it is not missed again.
+        let past_at = ticket.past_at;
         ticket.set_clock(sooner);
+        ticket.past_at = past_at;
     }
     let row = params![
         ticket.organization,

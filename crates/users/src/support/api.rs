@@ -167,6 +167,12 @@ pub(super) async fn make(app: &App, access: &Access, body: &NewTicketBody) -> Re
             .cure("ask an admin to open it, or to let members open tickets")),
         Opened::TooMany(max) => Err(Problem::conflict(format!("{max} tickets are not closed yet"))
             .cure("close what is settled, or write on a ticket that is open")),
+        Opened::TooManyToday(max) => {
+            Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, "too-many", "Too many tickets")
+                .detail(format!("{max} tickets were opened in a day"))
+                .cure("write on a ticket that is open, or come again later")
+                .retry_after(3600))
+        }
     }
 }
 
@@ -262,6 +268,8 @@ fn acted(outcome: Acted) -> Result<Ticket, Problem> {
         Acted::NotYours => Err(Problem::forbidden("support.manage")
             .detail("you read this ticket; who opened it and those who manage support write on it")),
         Acted::Closed => Err(Problem::conflict("this ticket is closed").cure("open a new one")),
+        Acted::TooMany(max) => Err(Problem::conflict(format!("{max} tickets are not closed yet"))
+            .cure("close what is settled, or write on a ticket that is open")),
         Acted::Full => Err(Problem::conflict("no further message fits").cure("open a new ticket")),
     }
 }

@@ -3,11 +3,12 @@
 use platform::db::{Commit, DbError, Tx};
 use platform::ids::{AccountId, OrganizationId};
 use platform::params;
+use platform::time::{DAY, HOUR};
 use platform::{App, Ctx};
 
 use super::{
-    LIVE_MAX, LIVE_OWN_MAX, REOPENS_FOR, Severity, Side, State, Ticket, TicketId, desk, enter, find, jobs,
-    notices, sql, write,
+    LIVE_MAX, LIVE_OWN_MAX, MAILED_MAX, OPENED_MAX, OPENED_OWN_MAX, REOPENS_FOR, Severity, Side, State,
+    Ticket, TicketId, desk, enter, find, jobs, notices, sql, write,
 };
 use crate::organizations;
 
@@ -43,6 +44,8 @@ pub enum Opened {
     NotAllowed,
     /// Too many are not closed: of this person, or of all.
     TooMany(u64),
+    /// So many were opened in a day, closed or not.
+    TooManyToday(u64),
 }
 
 pub fn open(
@@ -64,6 +67,15 @@ pub fn open(
         }
         if !who.manages && own >= LIVE_OWN_MAX {
             return Ok(Commit::unchanged(Opened::TooMany(LIVE_OWN_MAX)));
+        }
+    }
+    if let Some(row) = tx.first(&sql::COUNT_OPENED, params![organization, who.account, ctx.now.minus(DAY)])? {
+        let (all, own): (u64, u64) = (row.get(0)?, row.get(1)?);
+        if !who.manages && own >= OPENED_OWN_MAX {
+            return Ok(Commit::unchanged(Opened::TooManyToday(OPENED_OWN_MAX)));
+        }
+        if all >= OPENED_MAX {
+            return Ok(Commit::unchanged(Opened::TooManyToday(OPENED_MAX)));
         }
     }
     let number: u32 = tx.scalar(&sql::NEXT_NUMBER, params![organization])?.unwrap_or(1);
@@ -140,6 +152,8 @@ pub enum Acted {
     Closed,
     /// No further message fits.
     Full,
+    /// So many are not closed, and this one would be one more.
+    TooMany(u64),
 }
 
 /// Writes on a ticket. Where nothing was owed the desk owes an answer from now on; a resolved or closed one opens again.
@@ -161,6 +175,11 @@ pub fn reply(
     if ticket.state == State::Closed && ctx.now.since(ticket.state_at) > REOPENS_FOR {
         return Ok(Commit::unchanged(Acted::Closed));
     }
+    if ticket.state == State::Closed && live(tx, organization)? >= LIVE_MAX {
+        return Ok(Commit::unchanged(Acted::TooMany(LIVE_MAX)));
+    }
+    let since = params![organization, id, ctx.now.minus(HOUR)];
+    let lately: u64 = tx.scalar(&sql::WRITTEN_SINCE, since)?.unwrap_or(0);
     let again = matches!(ticket.state, State::Resolved | State::Closed);
     let did = if again { "reopened" } else { "replied" };
     if write(tx, &ticket, Side::Customer, (who.account, &who.name), (did, body), ctx.now)?.is_none() {
@@ -171,13 +190,21 @@ pub fn reply(
         enter(ctx, tx, &mut ticket, State::Open)?;
     }
     let words = if again { "was opened again" } else { "has a new message" };
-    notices::to_desk(app, ctx, tx, &ticket, words)?;
+    if lately < MAILED_MAX {
+        notices::to_desk(app, ctx, tx, &ticket, words)?;
+    }
     let action = if again { "ticket.reopened" } else { "ticket.replied" };
     let recorded = tx.record(ticket.event(action));
     Ok(Commit::changed(Acted::Done(Box::new(ticket)), recorded))
 }
 
-/// Closes a ticket at its people's word.
+/// Tickets of an organization that are not closed.
+fn live(tx: &mut Tx, organization: OrganizationId) -> Result<u64, DbError> {
+    let nobody: Option<AccountId> = None;
+    Ok(tx.scalar(&sql::COUNT_LIVE, params![organization, nobody])?.unwrap_or(0))
+}
+
+/// Closes a ticket at its people's word, which is not written down where nothing further fits.
 pub fn close(
     ctx: &Ctx,
     tx: &mut Tx,
@@ -195,9 +222,7 @@ pub fn close(
     if ticket.state == State::Closed {
         return Ok(Commit::unchanged(Acted::Closed));
     }
-    if write(tx, &ticket, Side::Customer, (who.account, &who.name), ("closed", ""), ctx.now)?.is_none() {
-        return Ok(Commit::unchanged(Acted::Full));
-    }
+    write(tx, &ticket, Side::Customer, (who.account, &who.name), ("closed", ""), ctx.now)?;
     enter(ctx, tx, &mut ticket, State::Closed)?;
     let recorded = tx.record(ticket.event("ticket.closed"));
     Ok(Commit::changed(Acted::Done(Box::new(ticket)), recorded))

@@ -28,6 +28,9 @@ platform::statements! {
     pub(super) COUNT_LIVE: Tenant =
         "select count(*), count(case when opened_by = $2 then 1 end) from tickets
          where organization_id = $1 and state <> 'closed'";
+    pub(super) COUNT_OPENED: Tenant =
+        "select count(*), count(case when opened_by = $2 then 1 end) from tickets
+         where organization_id = $1 and opened_at > $3";
     pub(super) SET_STATE: Tenant =
         "update tickets set state = $3, state_at = $4, turn = $5, answered_at = $6, clock_at = $7, near_at = $8,
            due_at = $9, past_at = $10, missed = $11
@@ -47,6 +50,9 @@ platform::statements! {
          values ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
     pub(super) COUNT_MESSAGES: Tenant =
         "select count(*) from ticket_messages where organization_id = $1 and ticket_id = $2";
+    pub(super) WRITTEN_SINCE: Tenant =
+        "select count(*) from ticket_messages
+         where organization_id = $1 and ticket_id = $2 and side = 'customer' and written_at > $3";
     pub(super) MESSAGES: Tenant =
         "select number, side, author_name, did, body, written_at from ticket_messages
          where organization_id = $1 and ticket_id = $2 order by number limit $3";

@@ -135,3 +135,24 @@ async fn targets_and_hours_are_the_providers_to_set() {
     )
     .await;
 }
+
+#[tokio::test]
+async fn a_target_that_passed_is_missed_once_whatever_the_severity_becomes() {
+    testkit::both_with(
+        async |kit| {
+            let (mut staff, mut owner) = two_sides(kit).await;
+            let id = open(&mut owner, "Slow", "low").await;
+            kit.advance_settled(HOUR * 73, HOUR * 73).await;
+            assert_eq!(ticket(&mut owner, &id).await["targets_missed"], 1);
+            let urgent = json!({ "severity": "urgent", "reason": "It is" });
+            staff.put(&format!("{DESK}/{id}/severity"), urgent).await.expect(200);
+            kit.advance_settled(HOUR, HOUR).await;
+            assert_eq!(ticket(&mut owner, &id).await["targets_missed"], 1);
+            answer(&mut staff, &id, "resolved").await.expect(201);
+            assert_eq!(ticket(&mut owner, &id).await["targets_missed"], 1);
+            kit.settle().await;
+        },
+        with_mail,
+    )
+    .await;
+}

@@ -259,3 +259,71 @@ async fn the_pages_do_what_the_api_does() {
     )
     .await;
 }
+
+#[tokio::test]
+async fn a_full_ticket_can_still_be_settled() {
+    testkit::both_with(
+        async |kit| {
+            let (mut staff, mut owner) = two_sides(kit).await;
+            let id = open(&mut owner, "A flood", "normal").await;
+            let mut written = 1;
+            while reply(&mut owner, &id).await.status == 201 {
+                written += 1;
+            }
+            assert!(written < super::super::MESSAGES_MAX, "room is left for the desk");
+            reply(&mut owner, &id).await.expect(409);
+            answer(&mut staff, &id, "answered").await.expect(201);
+            written += 1;
+            while answer(&mut staff, &id, "answered").await.status == 201 {
+                written += 1;
+            }
+            answer(&mut staff, &id, "resolved").await.expect(201);
+            assert_eq!(written + 1, super::super::MESSAGES_MAX);
+            let shown = ticket(&mut owner, &id).await;
+            assert_eq!((&shown["state"], &shown["due_at"]), (&json!("resolved"), &Value::Null));
+            reply(&mut owner, &id).await.expect(409);
+            owner.post(&format!("{API}/{id}/close"), json!({})).await.expect(200);
+            assert_eq!(ticket(&mut owner, &id).await["state"], "closed");
+            kit.settle().await;
+        },
+        with_mail,
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn the_desk_is_not_flooded_by_one_person() {
+    testkit::both_with(
+        async |kit| {
+            let (_, mut owner) = two_sides(kit).await;
+            let mut ann =
+                kit.browser_of(kit.member("harbor", "ann@harbor.example", Role::Member).await).await;
+            owner
+                .put("/api/v1/organizations/harbor/support", json!({ "members_may_open": true }))
+                .await
+                .expect(204);
+            let new = json!({ "subject": "A question", "severity": "low", "body": "How?" });
+            // Closing what was opened makes no room for more on the same day.
+            for _ in 0..20 {
+                let id = open(&mut ann, "A question", "low").await;
+                ann.post(&format!("{API}/{id}/close"), json!({})).await.expect(200);
+            }
+            let refused = ann.post(API, new.clone()).await.expect(429);
+            assert!(refused.headers.contains_key("retry-after"), "{}", refused.text());
+            let id = open(&mut owner, "Of somebody else", "low").await;
+            kit.settle().await;
+            // What is written in one go is one matter: it is kept, and mailed a few times.
+            let before = kit.mails().await.len();
+            for _ in 0..20 {
+                reply(&mut owner, &id).await.expect(201);
+            }
+            assert!(kit.mails().await.len() - before <= 10);
+            assert_eq!(ticket(&mut owner, &id).await["messages"].as_array().unwrap().len(), 21);
+            kit.advance_settled(DAY, DAY).await;
+            ann.post(API, new).await.expect(201);
+            kit.settle().await;
+        },
+        with_mail,
+    )
+    .await;
+}
