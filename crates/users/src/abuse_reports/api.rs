@@ -177,8 +177,12 @@ pub(super) async fn make(
     }
 }
 
+/// Who reports from inside: a person, or a token that may do more than read.
 pub(super) fn member(access: &Access) -> Result<Reporter, Problem> {
     let principal = access.principal()?;
+    if principal.account.is_none() && !access.may(Permission::PeopleManage) {
+        return Err(Problem::forbidden(Permission::PeopleManage.as_str()));
+    }
     Ok(Reporter::Member { account: principal.account, email: principal.email.clone() })
 }
 

@@ -251,3 +251,19 @@ async fn the_cell_turns_with_the_test_of_the_channel_and_back() {
     )
     .await;
 }
+
+#[tokio::test]
+async fn a_token_reports_only_with_the_right_to() {
+    testkit::both_with(
+        async |kit| {
+            let harbor = kit.organization("harbor").await;
+            kit.token_of(harbor, "audit.read").post(ALL, report()).await.expect(403);
+            kit.token_of(harbor, "people.read").post(ALL, report()).await.expect(403);
+            assert_eq!(kit.mails().await.len(), 0);
+            kit.token_of(harbor, "people.read,people.manage").post(ALL, report()).await.expect(201);
+            kit.settle().await;
+        },
+        with_mail,
+    )
+    .await;
+}
