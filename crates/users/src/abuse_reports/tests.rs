@@ -267,3 +267,19 @@ async fn a_token_reports_only_with_the_right_to() {
     )
     .await;
 }
+
+#[tokio::test]
+async fn an_address_with_a_zero_in_it_names_nothing() {
+    testkit::both_with(
+        async |kit| {
+            let mut staff = kit.owner_of("northwind").await;
+            kit.nobody().get("/report/%00").await.expect(404);
+            kit.nobody().get("/report/a%00b").await.expect(404);
+            staff.get("/o/%00/abuse-reports").await.expect(404);
+            staff.get("/api/v1/organizations/%00/abuse-reports").await.expect(404);
+            staff.get(&format!("{DESK}/%00/0197a1c0-0000-7000-8000-000000000000")).await.expect(404);
+        },
+        with_mail,
+    )
+    .await;
+}

@@ -33,6 +33,9 @@ pub(super) async fn check_access(
     let principal = principal.ok_or_else(Problem::sign_in)?;
     let hidden = || Problem::not_found("organization");
     let of_provider = matches!(info.openness, Openness::Provider(_));
+    if slug.as_deref().is_some_and(|slug| slug.contains('\0')) {
+        return Err(hidden());
+    }
     let found = look_up(app, slug, of_provider, visit_of(info, principal, ctx)).await?;
     let (organization, membership, refusal) = found.ok_or_else(hidden)?;
     let role = belongs(&organization, membership.as_ref(), &principal.credential).ok_or_else(hidden)?;
