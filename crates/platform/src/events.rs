@@ -19,6 +19,7 @@ use crate::time::Timestamp;
 
 pub mod anchor;
 pub mod proofs;
+pub mod retention;
 pub mod search;
 pub mod signing;
 pub(crate) mod sql;
@@ -345,17 +346,9 @@ pub fn redact(
         return Ok(None);
     };
     let event = read_event(&row)?;
-    let mut entry = event.entry()?;
-    if !entry.redact(field) {
+    let Some(json) = retention::without(&event, |name| name == field)? else {
         return Ok(None);
-    }
-    let mut stored = event.stored_personal;
-    for kept in &entry.personal {
-        if let ledger::FieldContent::Redacted { hash } = &kept.content {
-            stored.insert(kept.name.clone(), Personal::Redacted { hash: hex::encode(hash) });
-        }
-    }
-    let json = serde_json::to_string(&stored).map_err(|error| DbError::Ledger(error.to_string()))?;
+    };
     tx.execute(&sql::SET_PERSONAL, params![organization, sequence, json])?;
     let redacted = Event::new(organization, "event.redacted").target("event", sequence).with("field", field);
     Ok(Some(tx.record(redacted)))

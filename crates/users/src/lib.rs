@@ -20,6 +20,7 @@ pub mod accounts;
 pub mod api_tokens;
 pub mod approved_domains;
 pub mod audit_log;
+pub mod audit_retention;
 pub mod audit_streams;
 pub mod awareness;
 pub mod break_glass;
@@ -79,6 +80,7 @@ pub static AREA: Area = Area {
         directories::jobs::SCHEDULE,
         provisioning::jobs::SCHEDULE,
         awareness::jobs::SCHEDULE,
+        audit_retention::jobs::SCHEDULE,
         audit_streams::jobs::SCHEDULE,
         insights::jobs::SCHEDULE,
         single_sign_on::jobs::SCHEDULE,
@@ -135,6 +137,7 @@ const JOBS: &[JobKind] = &[
     access_reviews::jobs::KINDS[3],
     awareness::jobs::KINDS[0],
     awareness::jobs::KINDS[1],
+    audit_retention::jobs::JOB,
     audit_streams::jobs::JOB,
     insights::jobs::JOB,
     single_sign_on::jobs::JOB,
@@ -211,6 +214,8 @@ fn routes() -> Routes {
         .merge(provisioning::api::routes())
         .merge(audit_log::api::routes())
         .merge(audit_log::pages::routes())
+        .merge(audit_retention::api::routes())
+        .merge(audit_retention::pages::routes())
         .merge(audit_streams::api::routes())
         .merge(audit_streams::pages::routes())
         .merge(products::api::routes())

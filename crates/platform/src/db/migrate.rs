@@ -69,6 +69,7 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(28, "0028_set_up_guides"),
     migration!(29, "0029_saml_sign_out"),
     migration!(30, "0030_scim_groups_of_user"),
+    migration!(31, "0031_audit_retentions"),
 ];
 
 impl Migration {

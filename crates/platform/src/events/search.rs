@@ -204,7 +204,11 @@ fn actions(
 }
 
 /// The first sequence whose event is later than `time`, by halving: nothing from there on is from `time - DISORDER`.
-fn first_after(tx: &mut ReadTx, organization: OrganizationId, time: Timestamp) -> Result<u64, DbError> {
+pub(super) fn first_after(
+    tx: &mut ReadTx,
+    organization: OrganizationId,
+    time: Timestamp,
+) -> Result<u64, DbError> {
     let (mut low, mut high) = (0, tx.scalar::<u64>(&sql::SIZE, params![organization])?.unwrap_or(0));
     while low < high {
         let middle = low + (high - low) / 2;

@@ -31,6 +31,8 @@ const NOT_TRIED: &[(&str, &str)] = &[
     ("account.disconnect", PROVIDER),
     ("account.disconnect_form", PROVIDER),
     ("connection.create_saml_form", PROVIDER),
+    ("connection.own_key", PROVIDER),
+    ("connection.own_key_form", PROVIDER),
     ("connection.unlink", PROVIDER),
     ("connection.unlink_form", PROVIDER),
     ("single_sign_on.backchannel_logout", PROVIDER),

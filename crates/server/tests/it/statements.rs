@@ -23,6 +23,7 @@ const LARGE: &[&str] = &[
     "accounts",
     "api_tokens",
     "approved_domains",
+    "audit_retentions",
     "audit_streams",
     "awareness_notices",
     "awareness_people",

@@ -47,9 +47,43 @@ enum AuditCommand {
         #[arg(long)]
         to: PathBuf,
     },
+    /// For how long events say whom they were about
+    #[command(subcommand)]
+    Retention(RetentionCommand),
     /// Where the log is streamed to: add, list, test, pause, resume, rotate, delete
     #[command(subcommand)]
     Stream(StreamCommand),
+}
+
+#[derive(Subcommand)]
+enum RetentionCommand {
+    /// What is decided, and how far it was applied
+    Show,
+    /// What keeping for so many days would erase at once; changes nothing
+    Try {
+        /// 30 to 3650
+        #[arg(long)]
+        days: u32,
+    },
+    /// Erase personal fields of events that are older than so many days, now and from now on
+    Set {
+        /// 30 to 3650
+        #[arg(long)]
+        days: u32,
+    },
+    /// Keep personal fields for good from now on
+    Clear,
+}
+
+impl RetentionCommand {
+    async fn run(self, client: &Client, path: &str) -> Result<Value, CliError> {
+        match self {
+            Self::Show => client.get(path).await,
+            Self::Try { days } => client.get(&format!("{path}/outlook?days={days}")).await,
+            Self::Set { days } => client.put(path, json!({ "days": days })).await,
+            Self::Clear => client.put(path, json!({ "days": null })).await,
+        }
+    }
 }
 
 #[derive(Args)]
@@ -112,6 +146,15 @@ impl Audit {
             }
             AuditCommand::Download { format, filter, to } => {
                 fetch(&target, &format!("{base}/download?{}", filter.query(("format", &format))), &to)
+            }
+            AuditCommand::Retention(command) => {
+                let path = format!("{base}/retention");
+                let work = async |client: &Client| command.run(client, &path).await;
+                with_client(
+                    &target,
+                    work,
+                    &["days", "decided_by", "decided_at", "next_sequence", "before", "events"],
+                )
             }
             AuditCommand::Stream(command) => {
                 let streams = format!("{base}/streams");

@@ -85,6 +85,14 @@ enum IdpCommand {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Change our own key of a SAML connection: `prepare` publishes a new one, `switch` signs with it, `retire` takes the other away
+    OwnKey {
+        /// The connection's name or id
+        connection: String,
+        /// prepare, switch or retire
+        #[arg(long)]
+        step: String,
+    },
     /// Who is linked through a connection
     Links {
         /// The connection's name or id
@@ -248,6 +256,10 @@ async fn work(client: &Client, base: &str, command: IdpCommand, whole: bool) -> 
             let id = find_named(client, base, "connection", &connection).await?;
             let report = client.post(&format!("{base}/{id}/test"), json!({})).await?;
             Ok(if whole { report } else { report["findings"].clone() })
+        }
+        IdpCommand::OwnKey { connection, step } => {
+            let id = find_named(client, base, "connection", &connection).await?;
+            client.post(&format!("{base}/{id}/own-key"), json!({ "step": step })).await
         }
         IdpCommand::Enable { connection } => {
             let id = find_named(client, base, "connection", &connection).await?;

@@ -503,6 +503,12 @@ async fn audit_log(story: &mut Story<'_>, owner: &mut Client) {
     owner.get(&page).await.expect(200);
     let done = owner.submit(&page, &[("field", &field), ("confirm", &sequence.to_string())]).await;
     story.did("audit.redact_form", done).await;
+    let done = owner.put(&format!("{API}/audit/retention"), json!({ "days": 365 })).await;
+    story.did("audit_retention.decide", done).await;
+    let page = format!("{PAGES}/audit-log/retention");
+    let form = [("keep", "for_good"), ("days", "365"), ("seen", "for_good 365")];
+    let done = owner.submit(&page, &form).await;
+    story.did("audit_retention.decide_form", done).await;
 }
 
 async fn provider(story: &mut Story<'_>, staff: &mut Client) {
