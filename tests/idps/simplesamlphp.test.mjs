@@ -149,6 +149,32 @@ test("people sign in through Debian's SimpleSAMLphp", async (t) => {
     await staysOut(new Browser(), /signature|signed/i);
   });
 
+  await t.test("our own key changes while people sign in", async () => {
+    const second = { privatekey: "second.key", certificate: "second.crt", "assertion.encryption": true };
+    const step = (name) => server.cli("idp", "own-key", NAME, "--step", name, ...words);
+    const trusted = async () => provider.trust(await (await fetch(entity)).text());
+    provider.set(second);
+    await comesIn(new Browser());
+    const prepared = await step("prepare");
+    assert.deepEqual(prepared.saml.own_certificates.map((one) => one.role), ["signs", "new"]);
+    // It has not read our metadata anew yet, then it has, and verifies and encrypts with either key.
+    await comesIn(new Browser());
+    await trusted();
+    await comesIn(new Browser());
+    await step("switch");
+    await comesIn(new Browser());
+    await trusted();
+    await comesIn(new Browser());
+    await step("retire");
+    await comesIn(new Browser());
+    await trusted();
+    await comesIn(new Browser());
+    provider.trust(ourMetadata);
+    const strange = await walk(new Browser(), begin, { home: server.url, typed: as("mara") });
+    assert.ok(!strange.at.startsWith(server.url), "the provider checks our signature: the first key counts no more");
+    await trusted();
+  });
+
   await t.test("a disabled connection lets nobody in", async () => {
     provider.set({ privatekey: "second.key", certificate: "second.crt" });
     const browser = new Browser();

@@ -17,9 +17,9 @@ const DIR = "urn:mace:dir:attribute-def:";
 const SSO = "https://idp.example/sso";
 
 // The provider; `tell` gives it a line and takes one.
-async function startProvider(t, folder) {
+async function startProvider(t, folder, ...more) {
   const script = fileURLToPath(new URL("saml_provider.py", import.meta.url));
-  const provider = spawn(PYTHON, [script, folder, ENTITY, SSO], { stdio: ["pipe", "pipe", "inherit"] });
+  const provider = spawn(PYTHON, [script, folder, ENTITY, SSO, ...more], { stdio: ["pipe", "pipe", "inherit"] });
   t.after(() => provider.kill());
   const lines = createInterface({ input: provider.stdout })[Symbol.asyncIterator]();
   const heard = async () => {
@@ -139,4 +139,36 @@ test("people sign in through PyPI's pysaml2", async (t) => {
     assert.equal((await brings(browser, said)).status, 403);
     assert.equal((await new Browser().fetch(begin)).status, 403);
   });
+});
+
+test("people sign in through pysaml2 where it takes requests by a form alone", async (t) => {
+  const { server, domain, words } = await organization(t);
+  const tell = await startProvider(t, server.folder, "post");
+  const metadata = join(server.folder, "idp.xml");
+  assert.ok(!readFileSync(metadata, "utf8").includes("HTTP-Redirect"));
+  const mapping = join(server.folder, "mapping.json");
+  writeFileSync(mapping, JSON.stringify({ email_claim: `${DIR}mail`, vouches_for_addresses: true, creates_accounts: true }));
+  const made = await server.cli("idp", "add", "--name", "Company SAML", "--metadata", metadata, "--mapping", mapping, ...words);
+  const ours = (address) => server.url + new URL(address).pathname;
+  writeFileSync(join(server.folder, "sp.xml"), await (await fetch(ours(made.saml.entity_id))).text());
+  assert.equal(await tell({ do: "trust" }), "ready");
+  assert.equal((await server.cli("idp", "test", "Company SAML", ...words)).works, true);
+  await server.cli("idp", "enable", "Company SAML", ...words);
+
+  const browser = new Browser();
+  const page = await (await browser.fetch(ours(made.sign_in_url))).text();
+  assert.equal(page.match(/<form method="post" action="([^"]+)"/)?.[1], SSO);
+  const query = Object.fromEntries([...page.matchAll(/<input type="hidden" name="(\w+)" value="([^"]+)"/g)].map(([, name, value]) => [name, value]));
+  const ask = (changed) => tell({ do: "answer", query: { ...query, ...changed }, name_id: "7d1f-mara", attributes: { mail: [`mara.form@${domain}`] } });
+  const said = await ask({});
+  const acs = ours(made.saml.acs_url);
+  assert.equal(said.to, acs);
+  const body = new URLSearchParams({ SAMLResponse: Buffer.from(said.response).toString("base64"), RelayState: said.relay_state });
+  const posted = await fetch(acs, { method: "POST", body, redirect: "manual" });
+  const there = await browser.follow(new URL(posted.headers.get("location"), acs), server.url);
+  assert.equal(there.status, 200, there.text.slice(0, 600));
+
+  // It does check our signature: a request that was changed behind it is refused there.
+  const changed = Buffer.from(query.SAMLRequest, "base64").toString().replace('AllowCreate="true"', 'AllowCreate="false"');
+  assert.equal((await ask({ SAMLRequest: Buffer.from(changed).toString("base64") })).refused, true);
 });

@@ -1,6 +1,6 @@
 """PyPI's pysaml2 as an organization's SAML identity provider.
 
-Usage: saml_provider.py FOLDER ENTITY_ID SSO_URL. Writes FOLDER/idp.xml and says `ready`; then each line of JSON is answered by one:
+Usage: saml_provider.py FOLDER ENTITY_ID SSO_URL [post]. Takes requests by redirect, or by a form alone. Writes FOLDER/idp.xml and says `ready`; then each line of JSON is answered by one:
 {"do": "trust"} reads the service provider's metadata from FOLDER/sp.xml; {"do": "answer", "query": {…}, "name_id": …, "attributes": {…},
 "encrypt": bool, "sign": bool} checks the request's signature and gives the form's fields.
 """
@@ -14,11 +14,15 @@ import sys
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from saml2 import BINDING_HTTP_REDIRECT, xmldsig
+from saml2 import BINDING_HTTP_POST, BINDING_HTTP_REDIRECT, xmldsig
 from saml2.config import IdPConfig
 from saml2.metadata import entity_descriptor
+from saml2.response import IncorrectlySigned
 from saml2.saml import AUTHN_PASSWORD_PROTECTED, NAMEID_FORMAT_PERSISTENT, NAME_FORMAT_BASIC, NameID
 from saml2.server import Server
+
+
+BINDING = BINDING_HTTP_POST if sys.argv[4:] == ["post"] else BINDING_HTTP_REDIRECT
 
 
 def make_key(folder):
@@ -36,7 +40,7 @@ def make_key(folder):
 
 def config(folder, entity_id, sso, partners):
     policy = {"default": {"lifetime": {"minutes": 5}, "name_form": NAME_FORMAT_BASIC, "sign_response": False}}
-    service = {"endpoints": {"single_sign_on_service": [(sso, BINDING_HTTP_REDIRECT)]}, "want_authn_requests_signed": True, "policy": policy}
+    service = {"endpoints": {"single_sign_on_service": [(sso, BINDING)]}, "want_authn_requests_signed": True, "policy": policy}
     words = {
         "entityid": entity_id,
         "service": {"idp": service},
@@ -53,13 +57,9 @@ def config(folder, entity_id, sso, partners):
 
 def answer(server, wanted):
     query = wanted["query"]
-    asked = server.parse_authn_request(
-        query["SAMLRequest"],
-        BINDING_HTTP_REDIRECT,
-        relay_state=query["RelayState"],
-        sigalg=query["SigAlg"],
-        signature=query["Signature"],
-    )
+    # By a form the signature stands in the message; in a query it is a parameter.
+    signature = {} if BINDING == BINDING_HTTP_POST else {"sigalg": query["SigAlg"], "signature": query["Signature"]}
+    asked = server.parse_authn_request(query["SAMLRequest"], BINDING, relay_state=query["RelayState"], **signature)
     message = asked.message
     response = server.create_authn_response(
         identity=wanted["attributes"],
@@ -90,7 +90,10 @@ def main():
             server = Server(config=config(folder, entity_id, sso, True))
             said = "ready"
         else:
-            said = answer(server, wanted)
+            try:
+                said = answer(server, wanted)
+            except IncorrectlySigned as error:
+                said = {"refused": True, "why": str(error)}
         print(json.dumps(said), flush=True)
 
 

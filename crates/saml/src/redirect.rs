@@ -118,7 +118,7 @@ impl Received {
     }
 
     /// Whether a trusted key signed the query; who did.
-    pub(crate) fn verify(&self, trust: &Trust<'_>) -> Result<SignedBy, Error> {
+    pub fn verify(&self, trust: &Trust<'_>) -> Result<SignedBy, Error> {
         let found = self.signature.as_ref().ok_or(Kind::Unsigned)?;
         if found.method.is_sha1() {
             trust.sha1.check(trust.now)?;

@@ -7,7 +7,7 @@
 //! itself alone: it gives no hold over anybody's account, so it need not be one's own.
 
 use platform::db::{Commit, DbError, ReadTx, Row, Tx};
-use platform::events::{self, Event};
+use platform::events::Event;
 use platform::ids::{AccountId, OrganizationId};
 use platform::params;
 use platform::principals::{self, Account, AccountState, Organization, OrganizationState};
@@ -18,7 +18,7 @@ use crate::access_grants::{self, Given};
 use crate::access_offers::{DAYS_MAX, HOURS_DEFAULT, Wanted};
 use crate::access_requests::{self, Asked, Ending, RequestId};
 use crate::domains::name::{DomainName, DomainNameError, Reserved, is_public_mail};
-use crate::{domains, organizations};
+use crate::{domains, organizations, people};
 
 pub(crate) mod api;
 pub(crate) mod pages;
@@ -212,17 +212,9 @@ fn opening(
     if moved || crate::provisioning::stays_out(tx, organization, person.id)? {
         return Ok(None);
     }
-    let mode = if was_removed(tx, organization, person.id)? { Mode::Ask } else { rule.mode };
+    let mode = if people::was_removed(tx, organization, person.id)? { Mode::Ask } else { rule.mode };
     let waiting: u64 = tx.scalar(&sql::COUNT_ASKED, params![organization, person.id])?.unwrap_or(0);
     Ok(Some(Opening { organization: here, mode, asked: waiting > 0 }))
-}
-
-/// Whether somebody else ended this person's last membership, by the ledger.
-fn was_removed(tx: &mut ReadTx, organization: OrganizationId, account: AccountId) -> Result<bool, DbError> {
-    const LOOKED_AT_MAX: u32 = 200;
-    let history = events::about(tx, organization, "account", &account.to_string(), LOOKED_AT_MAX)?;
-    let last = history.iter().find(|event| matches!(event.action.as_str(), "member.removed" | "member.left"));
-    Ok(last.is_some_and(|event| event.action == "member.removed"))
 }
 
 /// Whether the domain of somebody's address is open, whatever the way.

@@ -5,7 +5,7 @@
 
 use platform::access::Role;
 use platform::db::{Commit, DbError, ReadTx, Recorded, Row, Tx};
-use platform::events::Event;
+use platform::events::{self, Event};
 use platform::ids::{AccountId, OrganizationId};
 use platform::params;
 use platform::principals::{self, AccountState, Group, Membership, MembershipSource, MembershipState};
@@ -224,4 +224,16 @@ fn apply(tx: &mut Tx, member: &Membership, change: Change) -> Result<Option<Reco
         }
     };
     Ok(Some(tx.record(event)))
+}
+
+/// Whether somebody else ended this person's last membership, by the ledger.
+pub(crate) fn was_removed(
+    tx: &mut ReadTx,
+    organization: OrganizationId,
+    account: AccountId,
+) -> Result<bool, DbError> {
+    const LOOKED_AT_MAX: u32 = 200;
+    let history = events::about(tx, organization, "account", &account.to_string(), LOOKED_AT_MAX)?;
+    let last = history.iter().find(|event| matches!(event.action.as_str(), "member.removed" | "member.left"));
+    Ok(last.is_some_and(|event| event.action == "member.removed"))
 }

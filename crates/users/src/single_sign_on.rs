@@ -42,6 +42,7 @@ pub(crate) mod jobs;
 pub(crate) mod links;
 pub(crate) mod logout;
 pub mod oidc;
+mod own_key;
 pub(crate) mod pages;
 pub(crate) mod realm;
 pub mod requests;
@@ -356,6 +357,7 @@ pub fn update(
     let Some(old) = get(tx, organization, id)? else {
         return Ok(Commit::unchanged(Saved::NoSuchConnection));
     };
+    let content = &Content { settings: content.settings.with_our_keys_of(&old.settings), ..content.clone() };
     let mut wrong = check(tx, organization, content, old.has_secret())?;
     if content.settings.issuer() != old.settings.issuer() {
         let why = "the issuer stays: make another connection for another provider";

@@ -32,6 +32,7 @@ mod origin;
 mod places;
 mod trace;
 
+pub use answers::FormsGoTo;
 use answers::{finish, note_refusal, security_headers};
 pub use decision::belongs;
 use decision::{check_access, check_proof};

@@ -19,6 +19,7 @@ use super::oidc::{self, Report};
 use super::{Connection, ConnectionId, Content, For, Kind, Oidc, Saved, Settings, Switched, Wrong};
 use crate::names::Name;
 
+pub(super) mod own_key;
 mod saml;
 mod views;
 
@@ -59,6 +60,7 @@ pub(crate) fn routes() -> Routes {
                 .records("connection."),
         )
         .merge(act_routes())
+        .merge(own_key::routes())
         .merge(link_routes())
 }
 

@@ -17,7 +17,7 @@ use platform::{App, Ctx};
 use serde_json::{Map, Value};
 
 use super::settings::{ProofTrust, Who};
-use super::{Connection, enforcement, sql};
+use super::{Connection, enforcement, saml, sql};
 use crate::accounts::email::EmailAddress;
 use crate::accounts::join;
 use crate::factors::Level;
@@ -67,12 +67,16 @@ pub enum Refusal {
     NotYours,
     /// An owner connects their account themselves.
     OwnersConnect,
-    /// The account is linked to somebody else of this provider.
-    OtherPerson,
+    /// The account is linked to somebody else of this provider, or it has changed how it names people.
+    OtherPerson {
+        claim: String,
+    },
     /// Somebody new, and the connection makes no accounts.
     NoAccounts,
     /// Deactivated by a directory.
     StaysOut,
+    /// An admin ended the membership.
+    Removed,
     /// Suspended, here or as an account.
     Suspended,
     Network(NetworkRefusal),
@@ -95,9 +99,10 @@ impl Refusal {
             Self::ForeignDomain { .. } => "foreign_domain",
             Self::NotYours => "not_yours",
             Self::OwnersConnect => "owners_connect",
-            Self::OtherPerson => "other_person",
+            Self::OtherPerson { .. } => "other_person",
             Self::NoAccounts => "no_accounts",
             Self::StaysOut => "stays_out",
+            Self::Removed => "removed",
             Self::Suspended => "suspended",
             Self::Network(_) => "network",
             Self::Blocked => "blocked",
@@ -110,10 +115,9 @@ impl Refusal {
     /// The claim that it is about, if it is about one.
     pub fn claim(&self) -> &str {
         match self {
-            Self::NoAddress { claim } => claim,
+            Self::NoAddress { claim } | Self::OtherPerson { claim } => claim,
             Self::AddressUnverified { .. } => "email_verified",
             Self::ForeignDomain { .. } => "email",
-            Self::OtherPerson => "sub",
             Self::NotFresh => "auth_time",
             _ => "",
         }
@@ -134,9 +138,12 @@ impl Refusal {
             ),
             Self::NotYours => "This account cannot be used through this connection. Ask the support.".to_owned(),
             Self::OwnersConnect => "Owners connect their account themselves: sign in as usual and open “Sign-in methods” in your account.".to_owned(),
-            Self::OtherPerson => "This account is linked to somebody else of the provider (claim `sub`). An admin can end that link.".to_owned(),
+            Self::OtherPerson { claim } => format!(
+                "By what the provider calls you (claim `{claim}`) you are not the person of this account. If it has changed how it names people, an admin can end the old link."
+            ),
             Self::NoAccounts => "You have no account here yet, and this connection makes none. Ask the admins of your organization for an invitation.".to_owned(),
             Self::StaysOut => "Your organization's directory has deactivated you. Ask its admins.".to_owned(),
+            Self::Removed => "An admin took you out of this organization. Ask them for an invitation.".to_owned(),
             Self::Suspended => "This account is suspended. Ask the admins of your organization.".to_owned(),
             Self::Network(by) => format!("{} lets people sign in only from its own networks. Use one of them.", by.name),
             Self::Blocked => "Your organization does not let its people sign in this way. Use another one.".to_owned(),
@@ -173,6 +180,12 @@ pub fn judge(tx: &mut ReadTx, connection: &Connection, identity: &Identity) -> R
     }
 }
 
+/// By the provider's own name for them it is somebody else.
+pub(crate) fn other_person(connection: &Connection) -> Refusal {
+    let claim = if connection.settings.saml().is_some() { saml::NAME_ID } else { "sub" };
+    Refusal::OtherPerson { claim: claim.to_owned() }
+}
+
 fn refused(refusal: Refusal) -> Result<Verdict, DbError> {
     Ok(Verdict::Refused(refusal))
 }
@@ -204,9 +217,12 @@ fn is_theirs(
     if matches!(account.state, AccountState::Suspended | AccountState::Deleted) {
         return Ok(Some(Refusal::Suspended));
     }
-    let member = principals::membership(tx, organization, account.id)?;
-    let suspended = member.is_some_and(|member| member.state != MembershipState::Active);
-    Ok(suspended.then_some(Refusal::Suspended))
+    match principals::membership(tx, organization, account.id)? {
+        Some(member) if member.state != MembershipState::Active => Ok(Some(Refusal::Suspended)),
+        // The provider still knows them, but here somebody has decided.
+        None if people::was_removed(tx, organization, account.id)? => Ok(Some(Refusal::Removed)),
+        Some(_) | None => Ok(None),
+    }
 }
 
 fn judge_known(tx: &mut ReadTx, connection: &Connection, id: AccountId) -> Result<Verdict, DbError> {
@@ -255,7 +271,7 @@ fn judge_new(tx: &mut ReadTx, connection: &Connection, who: &Who) -> Result<Verd
     }
     let other = tx.first(&sql::LINK_OF_ACCOUNT, params![organization, connection.id, account.id])?;
     if other.is_some() {
-        return refused(Refusal::OtherPerson);
+        return refused(other_person(connection));
     }
     let member = principals::membership(tx, organization, account.id)?;
     match member {
@@ -284,7 +300,7 @@ pub(crate) fn may_connect(
         Err(refusal) => return Ok(Some(refusal)),
     };
     if address.key() != account.email {
-        return Ok(Some(Refusal::OtherPerson));
+        return Ok(Some(Refusal::OtherPerson { claim: connection.mapping.email_claim.clone() }));
     }
     is_theirs(tx, connection, &account)
 }

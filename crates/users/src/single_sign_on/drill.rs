@@ -206,6 +206,7 @@ impl At<'_> {
             sha1_until: None,
             // The stranger is whoever has the key of our own side: it vouches for nobody.
             own_certificate: self.keys.saml_stranger.certificate.clone(),
+            other_certificate: None,
         };
         let mapping = Mapping {
             email_claim: super::saml::NAME_ID.to_owned(),

@@ -153,7 +153,7 @@ pub(crate) fn connect(
     }
     let other = tx.first(&sql::LINK_OF_ACCOUNT, params![organization, connection.id, account])?;
     if linked.is_some() || other.is_some() {
-        return refuse(at, tx, account, Refusal::OtherPerson);
+        return refuse(at, tx, account, arrival::other_person(connection));
     }
     if connection.social.is_none()
         && let Some(refusal) = arrival::may_connect(tx, connection, at.identity, account)?

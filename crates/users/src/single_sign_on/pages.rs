@@ -28,6 +28,7 @@ use crate::people::pages::pager;
 
 pub(crate) mod account;
 mod fields;
+mod own_key;
 mod saml;
 pub(crate) mod sign_in;
 mod switch;
@@ -92,6 +93,7 @@ pub(crate) fn routes() -> Routes {
                 .recent()
                 .records("single_sign_on."),
         )
+        .merge(own_key::routes())
         .merge(sign_in::routes())
         .merge(saml::routes())
         .merge(account::routes())

@@ -6,7 +6,8 @@
 //! - **An assertion counts once**, kept by its hash until it would be refused for its age.
 //! - **The browser's cookie is not sent with a form of another site**: the answer is verified where the form arrives, kept for
 //!   two minutes under the state, and taken up by the browser that asked, which comes by an address of ours.
-//! - The provider's keys are those of its metadata. Ours is one RSA key for each connection, sealed in the store.
+//! - The provider's keys are those of its metadata. Ours is one RSA key for each connection, sealed in the store; a second one
+//!   while one takes the other's place ([`super::own_key`]).
 
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::encoding::AsDer;
@@ -103,14 +104,23 @@ fn year_of(now: Timestamp) -> i16 {
     jiff::tz::TimeZone::UTC.to_datetime(at).year()
 }
 
-fn private_key(app: &App, connection: &Connection) -> Result<Vec<u8>, DbError> {
-    let lost = || DbError::Check("the key of a connection is missing".to_owned());
+/// What stands between private keys in the secret of a connection.
+pub(super) const BETWEEN_KEYS: &str = " ";
+
+fn lost() -> DbError {
+    DbError::Check("the key of a connection is missing".to_owned())
+}
+
+/// Our private keys for a connection in Base64, the one that signs first.
+pub(super) fn private_keys(app: &App, connection: &Connection) -> Result<Vec<String>, DbError> {
     let secret = connection.secret(app.keyring())?.ok_or_else(lost)?;
-    STANDARD.decode(secret.expose()).map_err(|_| lost())
+    let text = std::str::from_utf8(secret.expose()).map_err(|_| lost())?;
+    Ok(text.split(BETWEEN_KEYS).map(str::to_owned).collect())
 }
 
 fn signing_key(app: &App, connection: &Connection) -> Result<SigningKey, DbError> {
-    let pkcs8 = private_key(app, connection)?;
+    let keys = private_keys(app, connection)?;
+    let pkcs8 = STANDARD.decode(keys.first().ok_or_else(lost)?).map_err(|_| lost())?;
     SigningKey::from_pkcs8(&pkcs8).map_err(|error| DbError::Check(error.to_string()))
 }
 
@@ -119,23 +129,39 @@ pub(super) fn request_id(app: &App, state: &LinkToken) -> String {
     format!("_{}", requests::saml_id(app, state))
 }
 
-/// Where to send somebody, to prove themselves to the provider.
-pub(crate) fn sign_on_address(
+/// How somebody is sent on to a provider.
+pub(crate) enum Onward {
+    Address(String),
+    /// By a form that the browser sends there (bindings §3.5).
+    Form(Handover),
+}
+
+/// A signed message for a provider, and where it goes.
+pub(crate) struct Handover {
+    pub action: String,
+    /// The value of `SAMLRequest`.
+    pub message: String,
+    pub relay_state: String,
+}
+
+/// Sends somebody on to prove themselves to the provider.
+pub(crate) fn sign_on(
     app: &App,
     connection: &Connection,
     settings: &Saml,
     state: &LinkToken,
     fresh: bool,
     now: Timestamp,
-) -> Result<String, Trouble> {
+) -> Result<Onward, Trouble> {
     let place = |detail: String| Trouble::new(Place::Discovery, "metadata", detail);
-    let to = settings.sign_on_address().ok_or_else(|| place("it has no address for redirects".to_owned()))?;
+    let to =
+        settings.sign_on_endpoint().ok_or_else(|| place("it has no address to sign in at".to_owned()))?;
     let key = signing_key(app, connection).map_err(|error| place(error.to_string()))?;
     let (id, issuer, acs) = (request_id(app, state), entity_id(app, connection.id), acs(app, connection.id));
     let request = AuthnRequest {
         id: &id,
         issued: time(now),
-        destination: to,
+        destination: &to.location,
         issuer: &issuer,
         acs: &acs,
         name_id_format: settings.name_id_format.as_deref(),
@@ -143,15 +169,29 @@ pub(crate) fn sign_on_address(
         is_passive: false,
         contexts: &[],
     };
-    redirect::address(to, Direction::Request, &request.to_xml(), Some(&state.text()), &key)
-        .map_err(|error| place(error.to_string()))
+    let (xml, relay_state) = (request.to_xml(), state.text());
+    if to.takes_redirects() {
+        return redirect::address(&to.location, Direction::Request, &xml, Some(&relay_state), &key)
+            .map(Onward::Address)
+            .map_err(|error| place(error.to_string()));
+    }
+    let certificate = der(&settings.own_certificate).map_err(|error| place(error.to_string()))?;
+    let message = saml::post::encode(&xml, &key, &certificate).map_err(|error| place(error.to_string()))?;
+    Ok(Onward::Form(Handover { action: to.location.clone(), message, relay_state }))
+}
+
+fn der(certificate: &str) -> Result<Vec<u8>, DbError> {
+    STANDARD.decode(certificate).map_err(|_| DbError::Check("the certificate of a connection".to_owned()))
 }
 
 /// What the provider reads of us. Public.
 pub(crate) fn metadata(app: &App, connection: &Connection, settings: &Saml) -> Result<String, DbError> {
-    let certificate = STANDARD
-        .decode(&settings.own_certificate)
-        .map_err(|_| DbError::Check("the certificate of a connection".to_owned()))?;
+    let other = settings.other_certificate.as_ref().map(|other| other.certificate.as_str());
+    let certificates = std::iter::once(settings.own_certificate.as_str())
+        .chain(other)
+        .map(der)
+        .collect::<Result<Vec<_>, _>>()?;
+    let certificates: Vec<&[u8]> = certificates.iter().map(Vec::as_slice).collect();
     let (entity_id, acs, slo) =
         (entity_id(app, connection.id), acs(app, connection.id), slo(app, connection.id));
     let sign_out = [Binding::Redirect, Binding::Post].map(|binding| Endpoint {
@@ -165,8 +205,8 @@ pub(crate) fn metadata(app: &App, connection: &Connection, settings: &Saml) -> R
         entity_id: &entity_id,
         acs: &acs,
         single_logout: &sign_out,
-        signing: &[&certificate],
-        encryption: &[&certificate],
+        signing: &certificates,
+        encryption: &certificates,
         name_id_formats: &formats,
         valid_until: None,
     };
@@ -289,11 +329,11 @@ pub(crate) fn accept(
             "the provider's metadata has expired: give it anew",
         ));
     }
-    let keys = private_key(app, connection)
-        .ok()
-        .and_then(|pkcs8| DecryptionKey::from_pkcs8(&pkcs8).ok())
-        .into_iter()
-        .collect::<Vec<_>>();
+    let keys: Vec<DecryptionKey> = private_keys(app, connection)
+        .unwrap_or_default()
+        .iter()
+        .filter_map(|text| DecryptionKey::from_pkcs8(&STANDARD.decode(text).ok()?).ok())
+        .collect();
     let (audience, acs, certificates) =
         (entity_id(app, connection.id), acs(app, connection.id), settings.trusted());
     let expected = Expected {

@@ -12,7 +12,7 @@ use url::Url;
 
 mod saml;
 
-pub use saml::{Saml, SamlEndpoint};
+pub use saml::{Other, Saml, SamlEndpoint};
 
 const TEXT_BYTES_MAX: usize = 500;
 const RULES_MAX: usize = 200;
@@ -107,6 +107,19 @@ impl Settings {
             Self::Saml(saml) => serde_json::to_string(saml),
         };
         written.map_err(|error| DbError::Check(error.to_string()))
+    }
+
+    /// What somebody wrote into a form, with our keys as they stand now: those change by steps of their own
+    /// ([`super::own_key`]), perhaps while the form was open.
+    pub(super) fn with_our_keys_of(&self, now: &Self) -> Self {
+        match (self, now) {
+            (Self::Saml(form), Self::Saml(now)) => Self::Saml(Saml {
+                own_certificate: now.own_certificate.clone(),
+                other_certificate: now.other_certificate.clone(),
+                ..form.clone()
+            }),
+            _ => self.clone(),
+        }
     }
 
     /// Signing out here leads on to the provider's sign-out.

@@ -15,7 +15,7 @@ mod accounts;
 mod conformance;
 mod console;
 pub(crate) mod drill;
-mod enforced;
+pub(crate) mod enforced;
 mod logout;
 mod saml;
 mod security;

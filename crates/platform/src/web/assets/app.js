@@ -196,6 +196,9 @@
   on(document, "htmx:sendError", () => toast("The server cannot be reached. Try again in a moment."));
   on(document, "toast", (event) => toast(event.detail.value || event.detail.text));
 
+  // A message for another place: nothing to choose here. `submit` of the element's own class, whatever a field is called.
+  const handed = one("form[data-hand-over]");
+  if (handed) HTMLFormElement.prototype.submit.call(handed);
   if (query) { on(palette, "keydown", paletteKey); all("[data-open=palette]").forEach((button) => { button.hidden = false; }); }
   all("[data-theme-next]").forEach((button) => { button.hidden = false; });
   theme();

@@ -79,9 +79,18 @@ fn status_class(status: StatusCode) -> &'static str {
     }
 }
 
+/// On an answer whose form goes to another place: to which scheme. All other forms stay here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FormsGoTo {
+    Https,
+    /// For tests on one machine.
+    Http,
+}
+
 /// The strict headers of every answer. Pages load only what this installation serves; nothing inline.
 pub(super) async fn security_headers(State(app): State<App>, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
+    let forms = response.extensions().get::<FormsGoTo>().copied();
     let headers = response.headers_mut();
     const CSP: &str = "default-src 'none'; object-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; \
         connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; manifest-src 'self'";
@@ -96,6 +105,13 @@ pub(super) async fn security_headers(State(app): State<App>, request: Request, n
     ];
     for (name, value) in fixed {
         headers.insert(name, HeaderValue::from_static(value));
+    }
+    if let Some(forms) = forms {
+        let scheme =
+            if forms == FormsGoTo::Https { "form-action https:" } else { "form-action http: https:" };
+        if let Ok(wider) = HeaderValue::from_str(&CSP.replace("form-action 'self'", scheme)) {
+            headers.insert("content-security-policy", wider);
+        }
     }
     if app.config().public_url.scheme() == "https" {
         headers.insert(

@@ -1,5 +1,8 @@
 //! What the API says of SAML connections.
 
+use ::saml::Certificate;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use platform::App;
 use platform::time::Timestamp;
 use platform::web::{Access, Problem};
@@ -59,6 +62,38 @@ impl CertificateView {
     }
 }
 
+/// A key of ours, as our metadata has it.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+#[schema(as = SamlOwnCertificate)]
+pub struct OwnCertificateView {
+    /// SHA-256.
+    pub fingerprint: String,
+    #[schema(value_type = String, format = DateTime)]
+    pub not_after: Timestamp,
+    /// `signs`, `new` (published, has yet to sign) or `old` (signed before).
+    pub role: &'static str,
+}
+
+impl OwnCertificateView {
+    fn of(certificate: &str, role: &'static str) -> Option<Self> {
+        let certificate = Certificate::from_der(&STANDARD.decode(certificate).ok()?).ok()?;
+        let not_after = Timestamp::from_micros(certificate.not_after.0);
+        Some(Self { fingerprint: certificate.fingerprint(), not_after, role })
+    }
+
+    fn all(settings: &Saml) -> Vec<Self> {
+        let other = settings.other_certificate.as_ref();
+        let other = other
+            .and_then(|other| Self::of(&other.certificate, if other.has_signed { "old" } else { "new" }));
+        Self::of(&settings.own_certificate, "signs").into_iter().chain(other).collect()
+    }
+
+    /// What a page has room for.
+    pub fn short(&self) -> &str {
+        self.fingerprint.get(..16).unwrap_or_default()
+    }
+}
+
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 #[schema(as = SamlConnection)]
 pub struct SamlView {
@@ -70,6 +105,8 @@ pub struct SamlView {
     pub slo_url: String,
     pub metadata_url: Option<String>,
     pub certificates: Vec<CertificateView>,
+    /// Ours: the one that signs first, and another while one takes the other's place.
+    pub own_certificates: Vec<OwnCertificateView>,
     pub name_id_format: Option<String>,
     pub unsolicited: bool,
     pub signed_response: bool,
@@ -82,6 +119,22 @@ pub struct SamlView {
 }
 
 impl SamlView {
+    /// The steps that can be taken with our key now, each as its word, what the button says, and what it does.
+    pub fn own_key_steps(&self) -> Vec<(&'static str, &'static str, &'static str)> {
+        match self.own_certificates.get(1).map(|other| other.role) {
+            None => vec![(
+                "prepare",
+                "Prepare a new key",
+                "Publishes a second key in our metadata; the one above signs on.",
+            )],
+            Some("new") => vec![
+                ("switch", "Sign with the new key", "Once the provider has read our metadata anew."),
+                ("retire", "Give the new key up", "The one that signs stays."),
+            ],
+            Some(_) => vec![("retire", "Retire the old key", "Once people have signed in with the new one.")],
+        }
+    }
+
     pub(super) fn new(app: &App, id: ConnectionId, settings: &Saml) -> Self {
         let certificates = settings.trusted().into_iter().map(|one| CertificateView {
             fingerprint: one.fingerprint(),
@@ -93,6 +146,7 @@ impl SamlView {
             slo_url: saml::slo(app, id),
             metadata_url: settings.metadata_url.clone(),
             certificates: certificates.collect(),
+            own_certificates: OwnCertificateView::all(settings),
             name_id_format: settings.name_id_format.clone(),
             unsolicited: settings.unsolicited,
             signed_response: settings.signed_response,
@@ -134,6 +188,7 @@ pub(super) async fn new_content(
         sha1_until: None,
         sign_out_upstream: new.sign_out_upstream.unwrap_or(true),
         own_certificate: key.certificate,
+        other_certificate: None,
     };
     let settings = changed(app, access, empty, Some(&change)).await?;
     // Attributes have no names of their own in SAML; the NameID is always there, and the metadata's owner vouches for it.

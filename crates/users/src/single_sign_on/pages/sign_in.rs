@@ -13,6 +13,7 @@ use platform::App;
 use platform::db::DbError;
 use platform::ids::AccountId;
 use platform::web::extract::{Form, Path, Query};
+use platform::web::guard::FormsGoTo;
 use platform::web::routes::{self, Limit, Openness, Routes};
 use platform::web::ui::{FieldErrors, Shell, Tone};
 use platform::web::{self, Access, Problem, browser, navigation};
@@ -23,6 +24,7 @@ use super::super::links::{self, Connected};
 use super::super::logout::{self, LoggedOut};
 use super::super::oidc::{self, Answer, Failure, Trouble};
 use super::super::requests::{self, Asked, Asking, Intent};
+use super::super::saml::Onward;
 use super::super::{Connection, ConnectionId, Settings, realm, saml};
 use crate::accounts::email::EmailAddress;
 use crate::login::pages::{entered, safe_next};
@@ -74,6 +76,25 @@ pub(crate) fn hop(app: &App, access: &Access, address: String, place: &str) -> w
     let shell = navigation::public_shell(app, access, "Going on");
     let mut response = web::html(&HopPage { shell, address, place: place.to_owned() })?;
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(response)
+}
+
+#[derive(Template)]
+#[template(path = "single_sign_on/hand_over.html")]
+struct HandOverPage {
+    shell: Shell,
+    handover: saml::Handover,
+    place: String,
+}
+
+/// Has the browser send a form to a provider. Only this page's forms may leave the installation, and only to places of the
+/// provider's scheme: browsers hold a policy against every redirect that follows a form, and where those lead is the provider's affair.
+fn hand_over(app: &App, access: &Access, handover: saml::Handover, place: &str) -> web::Result<Response> {
+    let leaves_by_tls = handover.action.starts_with("https://");
+    let shell = navigation::public_shell(app, access, "Going on");
+    let mut response = web::html(&HandOverPage { shell, handover, place: place.to_owned() })?;
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response.extensions_mut().insert(if leaves_by_tls { FormsGoTo::Https } else { FormsGoTo::Http });
     Ok(response)
 }
 
@@ -225,16 +246,18 @@ pub(super) async fn lead(
     let (mark, new) = requests::mark(&access.ctx, headers);
     let (ctx, kept, fresh) = (access.ctx.clone(), mark.clone(), asking.fresh);
     let state = app.db().housekeeping(move |tx| requests::begin(&ctx, tx, &asking, &kept)).await?;
-    let address = match (&connection.settings, metadata) {
-        (Settings::Saml(settings), _) => saml::sign_on_address(app, connection, settings, &state, fresh, now),
-        (Settings::Oidc(_), Some(metadata)) => oidc::address(app, connection, &metadata, &state, fresh, hint),
+    let onward = match (&connection.settings, metadata) {
+        (Settings::Saml(settings), _) => saml::sign_on(app, connection, settings, &state, fresh, now),
+        (Settings::Oidc(_), Some(metadata)) => {
+            oidc::address(app, connection, &metadata, &state, fresh, hint).map(Onward::Address)
+        }
         (Settings::Oidc(_), None) => return Err(over()),
     };
-    let address = match address {
-        Ok(address) => address,
+    let mut response = match onward {
+        Ok(Onward::Address(address)) => hop(app, access, address, &connection.name)?,
+        Ok(Onward::Form(handover)) => hand_over(app, access, handover, &connection.name)?,
         Err(trouble) => return Err(troubled(app, access, connection, None, &trouble).await?),
     };
-    let mut response = hop(app, access, address, &connection.name)?;
     if new {
         browser::set_cookie(&mut response, requests::COOKIE, &mark.text(), Some(86_400));
     }

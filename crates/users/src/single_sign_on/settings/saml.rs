@@ -46,8 +46,20 @@ pub struct Saml {
     /// Signing out here leads on to the provider's sign-out.
     #[serde(default)]
     pub sign_out_upstream: bool,
-    /// Our certificate for this connection, in Base64; its key is the connection's secret.
+    /// The certificate of our key that signs, in Base64; the private keys are the connection's secret.
     pub own_certificate: String,
+    /// The second one, while a new key takes the place of an old one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub other_certificate: Option<Other>,
+}
+
+/// A key of ours that is published and does not sign.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Other {
+    pub certificate: String,
+    /// It is the old one; otherwise it is new, and has yet to.
+    pub has_signed: bool,
 }
 
 impl Saml {
@@ -70,9 +82,10 @@ impl Saml {
         self.sha1_until.map_or(Sha1::Refused, |end| Sha1::AllowedUntil(saml::Time(end.micros())))
     }
 
-    /// The provider's address for messages of ours by redirect.
-    pub fn sign_on_address(&self) -> Option<&str> {
-        self.sign_on.iter().find(|one| one.binding == REDIRECT).map(|one| one.location.as_str())
+    /// Where people are sent to sign in: by redirect where the provider takes that, else by a form.
+    pub(crate) fn sign_on_endpoint(&self) -> Option<&SamlEndpoint> {
+        let with = |binding| self.sign_on.iter().find(|one| one.binding == binding);
+        with(REDIRECT).or_else(|| with(POST))
     }
 
     /// Where the provider takes requests to sign somebody out, by redirect.
@@ -88,8 +101,9 @@ impl Saml {
 
     pub(super) fn check(&self) -> Vec<Wrong> {
         let mut wrong = Vec::new();
-        if self.sign_on_address().is_none() {
-            let why = "the metadata has no single sign-on address with the binding HTTP-Redirect, which is how people are sent there";
+        if self.sign_on_endpoint().is_none() {
+            let why =
+                "the metadata has no single sign-on address with the binding HTTP-Redirect or HTTP-POST";
             wrong.push(("metadata", why.to_owned()));
         }
         let format = |text: &String| text.len() <= TEXT_BYTES_MAX && text.starts_with("urn:");
@@ -120,12 +134,17 @@ impl Saml {
 }
 
 const REDIRECT: &str = "redirect";
+const POST: &str = "post";
 
 impl SamlEndpoint {
+    pub(crate) fn takes_redirects(&self) -> bool {
+        self.binding == REDIRECT
+    }
+
     fn of(endpoint: &saml::metadata::Endpoint) -> Self {
         let binding = match endpoint.binding {
             Binding::Redirect => REDIRECT,
-            Binding::Post => "post",
+            Binding::Post => POST,
         };
         Self {
             binding: binding.to_owned(),

@@ -18,7 +18,7 @@ fn enforcing(connection: Option<&str>) -> Value {
 }
 
 /// The owner comes through the provider, as the guard against locking oneself out asks, and enforces it.
-async fn enforce(world: &mut World<'_>) {
+pub(crate) async fn enforce(world: &mut World<'_>) {
     let connect = format!("/account/sign-in-methods/{}/connect", world.connection);
     let begun = world.owner.submit(&connect, &[]).await.expect(200);
     let mut owner = world.owner.clone();

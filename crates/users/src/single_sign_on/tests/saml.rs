@@ -16,6 +16,9 @@ use url::Url;
 use super::{api, leads_to, options};
 use crate::domains::tests::verified;
 
+mod by_form;
+mod naming;
+mod own_key;
 mod sign_out;
 
 const ENTITY: &str = "https://idp.harbor.example/saml";
@@ -404,13 +407,14 @@ async fn our_metadata_says_where_answers_go_and_holds_no_secret() {
 #[tokio::test]
 async fn what_is_no_metadata_makes_no_connection() {
     on_both(async |mut world| {
-        let post_only = metadata(ENTITY, &[&world.idp]).replace(names::REDIRECT, names::POST);
+        let by_soap = metadata(ENTITY, &[&world.idp])
+            .replace(names::REDIRECT, "urn:oasis:names:tc:SAML:2.0:bindings:SOAP");
         let doctype = format!("<!DOCTYPE x>{}", metadata(ENTITY, &[&world.idp]));
         for wrong in [
             json!({}),
             json!({ "metadata": "<a/>" }),
             json!({ "metadata": metadata(ENTITY, &[]) }),
-            json!({ "metadata": post_only }),
+            json!({ "metadata": by_soap }),
             json!({ "metadata": doctype }),
             json!({ "metadata_url": "http://169.254.169.254/metadata" }),
         ] {
