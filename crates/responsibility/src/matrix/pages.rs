@@ -189,6 +189,8 @@ pub(crate) struct MatrixPage {
     yours: Owed,
     theirs: Owed,
     provider: String,
+    /// Who must act, for a reader who may not: an auditor is not told to.
+    organization: String,
     /// Changes of this week, as many as their page lists.
     changes: String,
     moved: String,
@@ -260,6 +262,7 @@ impl MatrixPage {
             yours: summary.must_act(Side::Customer),
             theirs: summary.must_act(Side::Provider),
             provider: parties.provider.clone(),
+            organization: matrix.organization.name.clone(),
             changes: match changes {
                 0 => "nothing".to_owned(),
                 // As many as one page of them takes.
@@ -321,7 +324,14 @@ fn step(slug: &str, line: &Line, first: bool) -> StepView {
     StepView {
         state: cell.state().into(),
         title,
-        note: format!("{} {} · since {}", line.row.id, line.title(), cell.since.day_words()),
+        // A state lasts longer than the reason beside it, which may be another one every day.
+        note: format!(
+            "{} {} · {} since {}",
+            line.row.id,
+            line.title(),
+            Shown::from(cell.state()).label().to_lowercase(),
+            cell.since.day_words()
+        ),
         effort,
         action,
         href,
@@ -415,7 +425,10 @@ async fn show(State(app): State<App>, access: Access, Query(filter): Query<Filte
     for item in shell.nav.iter_mut().flat_map(|group| &mut group.items).filter(|item| item.href == here) {
         item.count = (owed > 0).then_some(owed);
     }
-    let page = MatrixPage::new(shell, &matrix, week, &Parties::of(&app), &filter);
+    let mut page = MatrixPage::new(shell, &matrix, week, &Parties::of(&app), &filter);
     let may_manage = access.may(Permission::ResponsibilitiesManage);
+    if !may_manage {
+        page.steps.iter_mut().for_each(|step| step.kind = "");
+    }
     platform::web::html(&MatrixPage { guide, may_manage, ..page })
 }
