@@ -386,6 +386,7 @@ pub async fn change_password(
             let provider = sessions::provider_id(tx)?;
             sessions::revoke_all(&at, tx, account, keep, "password_changed")?;
             links::revoke(tx, Purpose::Recovery, &person.email, at.now)?;
+            links::revoke(tx, Purpose::SignIn, &person.email, at.now)?;
             mail::enqueue(inner.keyring(), &at, tx, None, &link_mail)?;
             let recorded = tx.record(Event::new(provider, "password.changed").target("account", account));
             Ok(Commit::changed(PasswordChange::Done, recorded))

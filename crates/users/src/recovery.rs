@@ -129,6 +129,7 @@ pub fn finish(
     }
     store::set(ctx, tx, id, phc)?;
     links::revoke(tx, Purpose::Recovery, &account.email, ctx.now)?;
+    links::revoke(tx, Purpose::SignIn, &account.email, ctx.now)?;
     sessions::revoke_all(ctx, tx, id, None, "recovery")?;
     mail::enqueue(app.keyring(), ctx, tx, None, &notice(app, &account.email))?;
     let _recorded = tx.record(Event::new(provider, "password.recovered").target("account", id));

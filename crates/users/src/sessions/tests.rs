@@ -6,6 +6,8 @@ use testkit::both_with;
 use super::pages::device_words;
 use crate::kit::{PASSWORD, real_sign_in, sign_up, try_password};
 
+mod disabled;
+
 const MARA: &str = "mara@harbor-logistics.dev";
 
 #[tokio::test]
