@@ -7,7 +7,7 @@
 //! - **The browser's cookie is not sent with a form of another site**: the answer is verified where the form arrives, kept for
 //!   two minutes under the state, and taken up by the browser that asked, which comes by an address of ours.
 //! - The provider's keys are those of its metadata. Ours is one RSA key for each connection, sealed in the store; a second one
-//!   while one takes the other's place ([`super::own_key`]).
+//!   while one takes the other's place (`own_key`).
 
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::encoding::AsDer;
