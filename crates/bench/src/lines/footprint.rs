@@ -19,30 +19,55 @@ use crate::setup::Setup;
 const REQUESTS: usize = 40;
 const QUIET: Duration = Duration::from_secs(3);
 
-/// Lists of the provider's console.
-const PROVIDER_LISTS: [&str; 9] = [
+/// Pages of the provider's console that list or count.
+const PROVIDER_LISTS: [&str; 16] = [
     "/provider",
     "/provider?sort=owes",
     "/provider/rows",
     "/provider/rows/USR-C1",
     "/provider/domains",
+    "/provider/drills",
+    "/provider/products",
+    "/provider/insights",
+    "/provider/set-ups",
+    "/provider/tickets",
+    "/provider/support",
+    "/provider/abuse-reports",
     "/provider/jobs",
     "/provider/mails",
     "/provider/secrets",
     "/provider/search?q=or",
 ];
-/// Lists of the console of an organization, below `/o/{organization}`.
-const LISTS: [&str; 14] = [
+/// The same of the console of an organization, below `/o/{organization}`.
+const LISTS: [&str; 32] = [
     "",
     "/people",
     "/people?q=user-00",
     "/groups",
     "/invitations",
     "/domains",
+    "/approved-domains",
     "/policies",
+    "/connections",
+    "/directories",
+    "/social-login",
+    "/strong-sign-in",
+    "/enrolment",
+    "/break-glass",
+    "/access",
+    "/access-offers",
+    "/access-requests",
+    "/access-reviews",
+    "/awareness",
+    "/abuse-reports",
+    "/support",
+    "/set-up",
+    "/insights",
     "/breach-contacts",
     "/api-tokens",
     "/audit-log",
+    "/audit-log?action=session.",
+    "/audit-streams",
     "/changes",
     "/settings",
     "/search?q=user-00",

@@ -81,15 +81,20 @@ pub(crate) struct OwnKey {
     pub certificate: String,
 }
 
-/// Takes a moment; nothing for a transaction.
-pub(crate) fn new_key(app: &App, now: Timestamp) -> Result<OwnKey, DbError> {
+/// Takes a moment of a core: nothing for a transaction, nor for a thread that others wait for.
+pub(crate) async fn new_key(app: &App, now: Timestamp) -> Result<OwnKey, DbError> {
+    let provider = app.provider_name();
+    tokio::task::spawn_blocking(move || make_key(&provider, now)).await.unwrap_or(Err(DbError::Panicked))
+}
+
+fn make_key(provider: &str, now: Timestamp) -> Result<OwnKey, DbError> {
     let failed = |what: &dyn std::fmt::Display| DbError::Check(format!("a key for a connection: {what}"));
     let pair = KeyPair::generate(KeySize::Rsa2048).map_err(|error| failed(&error))?;
     let pkcs8 = pair.as_der().map_err(|error| failed(&error))?;
     let signer = rcgen::KeyPair::try_from(pkcs8.as_ref()).map_err(|error| failed(&error))?;
     let mut parameters = rcgen::CertificateParams::default();
     let mut name = rcgen::DistinguishedName::new();
-    name.push(rcgen::DnType::CommonName, app.provider_name());
+    name.push(rcgen::DnType::CommonName, provider);
     parameters.distinguished_name = name;
     // Its holder decides when it changes; nothing is verified by these dates.
     let year = i32::from(year_of(now));

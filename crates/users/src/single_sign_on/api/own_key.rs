@@ -48,7 +48,7 @@ pub(in super::super) async fn roll(
         Problem::invalid(&why).field("step", why)
     })?;
     // Made for every step, since only the transaction knows whether it is needed: a moment, once in years.
-    let key = saml::new_key(app, access.ctx.now)?;
+    let key = saml::new_key(app, access.ctx.now).await?;
     let (organization, ctx, inside) = (access.organization_id()?, access.ctx.clone(), app.clone());
     let done = app
         .db()

@@ -173,7 +173,7 @@ pub(super) async fn new_content(
         let why = "the provider's metadata is needed, as XML or by its address";
         return Err(Problem::invalid(why).field("metadata", why));
     }
-    let key = saml::new_key(app, access.ctx.now)?;
+    let key = saml::new_key(app, access.ctx.now).await?;
     let empty = Saml {
         entity_id: change.entity_id.clone().unwrap_or_default(),
         sign_on: Vec::new(),
