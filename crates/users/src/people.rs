@@ -55,26 +55,153 @@ fn read_person(row: &Row) -> Result<Person, DbError> {
 /// Which people a list shows.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
-    /// Beginning of the address, lower case.
-    pub search: String,
+    pub search: Search,
     pub role: Option<Role>,
     pub state: Option<MembershipState>,
 }
 
-/// People by address, after `after`.
+/// The beginning of an address, of a name, or of its last word.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Search {
+    /// As addresses are stored.
+    address: String,
+    /// ASCII letters small, as `memberships.name_key` has them on both databases.
+    name: String,
+}
+
+impl Search {
+    pub fn of(text: &str) -> Self {
+        let text = text.trim();
+        Self { address: text.to_lowercase(), name: text.to_ascii_lowercase() }
+    }
+}
+
+/// Somebody on a list, and what found them: the first of the three that does, so that nobody is on it twice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    pub person: Person,
+    by: FoundBy,
+}
+
+impl Found {
+    /// Where the list goes on behind them.
+    pub fn place(&self) -> Place {
+        let key = match self.by {
+            FoundBy::Address => String::new(),
+            FoundBy::Name => self.person.name.to_ascii_lowercase(),
+            FoundBy::Surname => last_word(&self.person.name).to_ascii_lowercase(),
+        };
+        Place { by: self.by, key, email: self.person.email.clone() }
+    }
+}
+
+/// What `memberships.surname_key` is made of.
+fn last_word(name: &str) -> &str {
+    name.rsplit(' ').next().unwrap_or(name)
+}
+
+/// By what somebody is found, in the order of a list.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum FoundBy {
+    #[default]
+    Address,
+    Name,
+    Surname,
+}
+
+/// Where a list has come to: behind somebody, or (the default) at its beginning.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Place {
+    by: FoundBy,
+    /// The name or its last word; empty among those found by their address.
+    key: String,
+    email: String,
+}
+
+impl Place {
+    /// As a cursor carries it: the address, behind what it was found by. No address holds a line end.
+    pub fn text(&self) -> String {
+        match self.by {
+            FoundBy::Address => self.email.clone(),
+            FoundBy::Name => format!("name\n{}\n{}", self.key, self.email),
+            FoundBy::Surname => format!("surname\n{}\n{}", self.key, self.email),
+        }
+    }
+
+    /// What [`Place::text`] gave; anything else is an address.
+    pub fn read(text: &str) -> Self {
+        let behind = |by, rest: &str| {
+            let (key, email) = rest.rsplit_once('\n')?;
+            Some(Self { by, key: key.to_owned(), email: email.to_owned() })
+        };
+        let named = text.strip_prefix("name\n").and_then(|rest| behind(FoundBy::Name, rest));
+        let found =
+            named.or_else(|| text.strip_prefix("surname\n").and_then(|rest| behind(FoundBy::Surname, rest)));
+        found.unwrap_or_else(|| Self { email: text.to_owned(), ..Self::default() })
+    }
+}
+
+/// The end of the range in which everything begins with `prefix`: a prefix search that an index carries on both engines.
+fn until(prefix: &str) -> String {
+    format!("{prefix}\u{10ffff}")
+}
+
+/// People behind `after`: those whose address begins with what is looked for, by address; then by name those whose name
+/// does; then by its last word those whose last name alone does.
 pub fn list(
     tx: &mut ReadTx,
     organization: OrganizationId,
     filter: &Filter,
-    after: &str,
+    after: &Place,
     limit: u32,
-) -> Result<Vec<Person>, DbError> {
-    // Prefix search as a range, so that the index carries it on both engines.
-    let until = format!("{}\u{10ffff}", filter.search);
-    let role = filter.role.map(Role::as_str);
-    let state = filter.state.map(MembershipState::as_str);
-    let params = params![organization, filter.search.as_str(), until, after, role, state, limit];
-    tx.list(&sql::LIST, params, read_person)
+) -> Result<Vec<Found>, DbError> {
+    let found_by = |by| move |row: &Row| Ok(Found { person: read_person(row)?, by });
+    let Search { address, name } = &filter.search;
+    let (role, state) = (filter.role.map(Role::as_str), filter.state.map(MembershipState::as_str));
+    let (address_until, name_until) = (until(address), until(name));
+    let mut found = Vec::new();
+    if after.by == FoundBy::Address {
+        let range = params![
+            organization,
+            address.as_str(),
+            address_until.as_str(),
+            after.email.as_str(),
+            role,
+            state,
+            limit
+        ];
+        found = tx.list(&sql::LIST, range, found_by(FoundBy::Address))?;
+    }
+    // Without anything to look for, the address finds everybody.
+    if address.is_empty() {
+        return Ok(found);
+    }
+    for (by, statement) in [(FoundBy::Name, &sql::LIST_BY_NAME), (FoundBy::Surname, &sql::LIST_BY_SURNAME)] {
+        let left = limit.saturating_sub(u32::try_from(found.len()).unwrap_or(u32::MAX));
+        if left == 0 || by < after.by {
+            continue;
+        }
+        // Namesakes stand by their addresses; no address is empty.
+        let (from, behind) =
+            if by == after.by { (after.key.as_str(), after.email.as_str()) } else { (name.as_str(), "") };
+        let range = params![
+            organization,
+            from.max(name.as_str()),
+            name_until.as_str(),
+            behind,
+            address.as_str(),
+            address_until.as_str(),
+            role,
+            state,
+            left
+        ];
+        let mut range = range.to_vec();
+        if by == FoundBy::Surname {
+            range.push(name.as_str().into());
+        }
+        found.extend(tx.list(statement, &range, found_by(by))?);
+    }
+    Ok(found)
 }
 
 pub fn find(

@@ -70,6 +70,7 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(29, "0029_saml_sign_out"),
     migration!(30, "0030_scim_groups_of_user"),
     migration!(31, "0031_audit_retentions"),
+    migration!(32, "0032_search_by_surname", postgres),
 ];
 
 impl Migration {

@@ -3,19 +3,20 @@
 //!
 //! Promises: nobody finds what they may not open (each kind is looked for only with the permission that its own list
 //! asks for); every look-up is a prefix search over an index, a few rows each, so that it does not grow with the
-//! installation. People are found by the beginning of their address or of their name, domains, groups and organizations
-//! by the beginning of their name, rows by their id or by words of their title.
+//! installation. People are found by the beginning of their address, of their name or of their last name, domains, groups
+//! and organizations by the beginning of their name, rows by their id or by words of their title.
 
 use platform::App;
 use platform::access::Permission;
 use platform::db::{DbError, ReadTx};
-use platform::ids::{AccountId, GroupId, OrganizationId};
+use platform::ids::{GroupId, OrganizationId};
 use platform::params;
 use platform::web::navigation::{self, NavConsole};
 use platform::web::{Access, Problem};
 use responsibility::rows;
 use serde::Serialize;
 use users::domains::DomainId;
+use users::people;
 
 mod api;
 mod pages;
@@ -162,20 +163,13 @@ pub(crate) fn find(tx: &mut ReadTx, scope: &Scope, asked: &Asked) -> Result<Vec<
 }
 
 fn people(tx: &mut ReadTx, scope: &Scope, asked: &Asked) -> Result<Vec<Hit>, DbError> {
-    let range = params![scope.organization, asked.key.as_str(), asked.until(), EACH_MAX];
-    let read = |row: &platform::db::Row| Ok((row.get::<AccountId>(0)?, row.get(1)?, row.get(2)?));
-    let mut found: Vec<(AccountId, String, String)> = tx.list(&sql::PEOPLE_BY_EMAIL, range, read)?;
-    for person in tx.list(&sql::PEOPLE_BY_NAME, range, read)? {
-        if !found.iter().any(|(account, ..)| *account == person.0) {
-            found.push(person);
-        }
-    }
-    found.truncate(EACH_MAX as usize);
-    let hit = |(account, email, name)| Hit {
+    let filter = people::Filter { search: people::Search::of(&asked.text), ..people::Filter::default() };
+    let found = people::list(tx, scope.organization, &filter, &people::Place::default(), EACH_MAX)?;
+    let hit = |people::Found { person, .. }: people::Found| Hit {
         kind: "person",
-        label: name,
-        hint: email,
-        href: format!("/o/{}/people/{account}", scope.slug),
+        href: format!("/o/{}/people/{}", scope.slug, person.account),
+        label: person.name,
+        hint: person.email,
     };
     Ok(found.into_iter().map(hit).collect())
 }

@@ -71,7 +71,7 @@ fn sqlite_table(connection: &rusqlite::Connection, name: &str) -> Table {
     let mut table = Table::default();
     let mut keys: Vec<(i64, String)> = Vec::new();
     let mut select =
-        connection.prepare("select name, type, \"notnull\", pk from pragma_table_info(?1)").unwrap();
+        connection.prepare("select name, type, \"notnull\", pk from pragma_table_xinfo(?1)").unwrap();
     let columns = select
         .query_map([name], |row| {
             Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get(2)?, row.get(3)?))

@@ -62,7 +62,7 @@ async fn an_owner_finds_pages_rows_people_groups_and_domains() {
 }
 
 #[tokio::test]
-async fn people_are_found_by_name_too_and_once() {
+async fn people_are_found_by_name_and_last_name_too_and_once() {
     on_both(async |kit| {
         kit.organization("northwind").await;
         let mut owner = kit.owner_of("harbor").await;
@@ -73,6 +73,7 @@ async fn people_are_found_by_name_too_and_once() {
         names.sort();
         assert_eq!(names, ["Ingrid Holm", "Ingrid Moor"]);
         assert_eq!(labels(&hits(&mut owner, HARBOR, "ingrid%20m").await, "person"), ["Ingrid Moor"]);
+        assert_eq!(labels(&hits(&mut owner, HARBOR, "moor").await, "person"), ["Ingrid Moor"]);
     })
     .await;
 }

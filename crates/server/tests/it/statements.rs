@@ -433,3 +433,49 @@ async fn every_table_is_known_to_be_large_or_small() {
         assert_eq!(known, 1, "say in this file whether `{table}` grows");
     }
 }
+
+/// What people search by is a range of an index on both engines. On PostgreSQL row-level security keeps every condition
+/// out of an index that calls a function which is not declared leakproof, such as `lower`.
+#[tokio::test]
+async fn people_are_looked_up_by_ranges_of_indexes() {
+    const LOOK_UPS: &[(&str, &str)] = &[
+        ("users::people::sql::LIST", "email"),
+        ("users::people::sql::LIST_BY_NAME", "name_key"),
+        ("users::people::sql::LIST_BY_SURNAME", "surname_key"),
+    ];
+    let all = registered();
+    let sqlite = database::sqlite();
+    let db = Db::open(&sqlite.url).await.expect("SQLite opens");
+    let described = db.describe_statements().await.expect("plans");
+    for (name, key) in LOOK_UPS {
+        let plan = &described.iter().find(|one| one.name == *name).expect("registered").plan;
+        let range = format!("(organization_id=? AND {key}>? AND {key}<?)");
+        assert!(plan.iter().any(|step| step.contains(&range)), "{name}: {plan:?}");
+        assert!(!plan.iter().any(|step| step.contains("TEMP B-TREE")), "{name} sorts: {plan:?}");
+    }
+    let Some(server) = database::postgres_server() else { return };
+    let postgres = database::postgres(&server).await;
+    let stands = Db::open(&postgres.url).await.expect("PostgreSQL opens").second_wall();
+    assert_eq!(stands, platform::db::SecondWall::Stands);
+    let client = crate::schema::client_of(&postgres).await;
+    client
+        .batch_execute(
+            "set plan_cache_mode = force_generic_plan; set enable_seqscan = off;
+             set enable_bitmapscan = off; set enable_sort = off",
+        )
+        .await
+        .expect("settings");
+    for (name, key) in LOOK_UPS {
+        let statement = all.iter().find(|one| one.name == *name).expect("registered");
+        client.batch_execute(&format!("prepare one as {}", statement.postgres())).await.expect(name);
+        let parameters = (1..20).take_while(|n| statement.postgres().contains(&format!("${n}"))).count();
+        let nulls = vec!["null"; parameters].join(", ");
+        let rows = client.query(&format!("explain execute one({nulls})"), &[]).await.expect(name);
+        let plan: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+        let condition = plan.iter().find(|line| line.contains("Index Cond") && line.contains(key));
+        let ranged = condition.is_some_and(|line| line.contains(">= $2") && line.contains("< $3"));
+        assert!(ranged, "{name}: {plan:#?}");
+        client.batch_execute("deallocate one").await.expect(name);
+    }
+    postgres.remove().await;
+}

@@ -15,7 +15,7 @@ use platform::web::routes::{self, Limit, Openness, Routes};
 use platform::web::{Access, Problem};
 use serde::{Deserialize, Serialize};
 
-use super::{Authority, Change, Detail, Filter, Outcome, Person, export};
+use super::{Authority, Change, Detail, Filter, Found, Outcome, Person, Place, Search, export};
 
 const READ: Openness = Openness::Organization(Permission::PeopleRead);
 const MANAGE: Openness = Openness::Organization(Permission::PeopleManage);
@@ -24,9 +24,9 @@ pub(crate) fn routes() -> Routes {
     Routes::new()
         .add(
             routes::get("/api/v1/organizations/{organization}/people", "people.list", READ, list)
-                .summary("People of an organization, by address")
+                .summary("People of an organization, by address; what is found by a name comes behind")
                 .paged()
-                .query("q", "beginning of the address")
+                .query("q", "beginning of the address, of the name or of the last name")
                 .query("role", "owner, admin, auditor or member")
                 .query("state", "active or suspended")
                 .gives::<Page<PersonView>>(200),
@@ -40,7 +40,7 @@ pub(crate) fn routes() -> Routes {
             )
             .summary("People of an organization as CSV")
             .limit(Limit::Heavy)
-            .query("q", "beginning of the address")
+            .query("q", "beginning of the address, of the name or of the last name")
             .query("role", "owner, admin, auditor or member")
             .query("state", "active or suspended")
             .gives_nothing(200),
@@ -172,7 +172,8 @@ impl FilterQuery {
             Some(text) => Some(MembershipState::parse(text).ok_or_else(|| wrong("state", text))?),
             None => None,
         };
-        Ok(Filter { search: page.search()?, role, state })
+        page.search()?;
+        Ok(Filter { search: Search::of(page.q.as_deref().unwrap_or_default()), role, state })
     }
 }
 
@@ -183,10 +184,10 @@ async fn list(
     Query(filter): Query<FilterQuery>,
 ) -> platform::web::Result {
     let (organization, filter) = (access.organization_id()?, filter.filter(&page)?);
-    let (after, limit) = (page.after()?, page.limit()?);
+    let (after, limit) = (Place::read(&page.after()?), page.limit()?);
     let people = app.db().read(move |tx| super::list(tx, organization, &filter, &after, limit + 1)).await?;
-    let page = Page::of(people, limit, |person| person.email.clone());
-    Ok(Json(page.map(PersonView::from)).into_response())
+    let page = Page::of(people, limit, |found| found.place().text());
+    Ok(Json(page.map(|Found { person, .. }| PersonView::from(person))).into_response())
 }
 
 pub(super) async fn download(

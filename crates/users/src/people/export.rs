@@ -8,7 +8,7 @@ use platform::App;
 use platform::db::DbError;
 use platform::ids::OrganizationId;
 
-use super::{Filter, Person};
+use super::{Filter, Found, Person, Place as Behind};
 
 const PAGE: u32 = 1000;
 const HEAD: &[&str] =
@@ -37,31 +37,31 @@ fn line(writer: &mut csv::Writer<Vec<u8>>, person: &Person) -> Result<(), csv::E
     ])
 }
 
-fn chunk(people: &[Person], first: bool) -> std::io::Result<Bytes> {
+fn chunk(people: &[Found], first: bool) -> std::io::Result<Bytes> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     if first {
         writer.write_record(HEAD)?;
     }
-    for person in people {
-        line(&mut writer, person)?;
+    for found in people {
+        line(&mut writer, &found.person)?;
     }
     let bytes = writer.into_inner().map_err(|error| std::io::Error::other(error.to_string()))?;
     Ok(Bytes::from(bytes))
 }
 
-/// Where the export stands: the last address written; `None` at the end.
+/// Where the export stands: behind whom; `None` at the end.
 struct Place {
     app: App,
     organization: OrganizationId,
     filter: Filter,
-    after: Option<String>,
+    after: Option<Behind>,
     first: bool,
 }
 
 async fn next(mut place: Place) -> std::io::Result<Option<(Bytes, Place)>> {
     let Some(after) = place.after.take() else { return Ok(None) };
     let (organization, filter) = (place.organization, place.filter.clone());
-    let people: Vec<Person> =
+    let people: Vec<Found> =
         place.app.db().read(move |tx| super::list(tx, organization, &filter, &after, PAGE)).await.map_err(
             |error: DbError| {
                 tracing::error!(%error, "an export of people broke off");
@@ -70,7 +70,7 @@ async fn next(mut place: Place) -> std::io::Result<Option<(Bytes, Place)>> {
         )?;
     let full = people.len() >= usize::try_from(PAGE).unwrap_or(usize::MAX);
     if full {
-        place.after = people.last().map(|person| person.email.clone());
+        place.after = people.last().map(Found::place);
     }
     let bytes = chunk(&people, place.first)?;
     place.first = false;
@@ -79,7 +79,7 @@ async fn next(mut place: Place) -> std::io::Result<Option<(Bytes, Place)>> {
 
 /// `people-SLUG.csv`.
 pub(super) fn answer(app: App, organization: OrganizationId, slug: &str, filter: Filter) -> Response {
-    let start = Place { app, organization, filter, after: Some(String::new()), first: true };
+    let start = Place { app, organization, filter, after: Some(Behind::default()), first: true };
     let headers = [
         (header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()),
         (header::CONTENT_DISPOSITION, format!("attachment; filename=\"people-{slug}.csv\"")),

@@ -17,7 +17,7 @@ use platform::web::{Access, Problem, browser};
 use serde::Deserialize;
 
 use super::api::{self, FilterQuery};
-use super::{Change, Detail, Person};
+use super::{Change, Detail, Person, Place};
 use crate::audit_log::{self, Line};
 use crate::factors::{self, Level};
 
@@ -158,9 +158,9 @@ async fn list(
     Query(asked): Query<FilterQuery>,
 ) -> platform::web::Result {
     let (organization, filter) = (access.organization_id()?, asked.filter(&query)?);
-    let (after, limit) = (query.after()?, query.limit()?);
+    let (after, limit) = (Place::read(&query.after()?), query.limit()?);
     let people = app.db().read(move |tx| super::list(tx, organization, &filter, &after, limit + 1)).await?;
-    let page = Page::of(people, limit, |person| person.email.clone());
+    let page = Page::of(people, limit, |found| found.place().text());
     let slug = access.organization()?.slug.clone();
     let q = query.q.clone().unwrap_or_default();
     let (role, state) = (asked.role.unwrap_or_default(), asked.state.unwrap_or_default());
@@ -180,7 +180,7 @@ async fn list(
             Choice::new("suspended", "Suspended", &state),
         ],
         pager: pager(page.items.len(), page.next_cursor.as_deref(), &format!("/o/{slug}/people?{filters}")),
-        people: page.items.into_iter().map(|person| PersonLine::new(person, &slug)).collect(),
+        people: page.items.into_iter().map(|found| PersonLine::new(found.person, &slug)).collect(),
         may_manage: access.may(Permission::PeopleManage),
         export_href: format!("/o/{slug}/people.csv?{filters}"),
         q,

@@ -6,6 +6,8 @@ use testkit::Kit;
 
 use super::{Authority, Change, Outcome};
 
+mod search;
+
 const AREAS: &[&platform::Area] = &[&crate::AREA];
 const PEOPLE: &str = "/api/v1/organizations/harbor/people";
 

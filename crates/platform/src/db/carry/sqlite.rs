@@ -103,6 +103,7 @@ impl Side for SqliteSide {
         )?;
         let (mut tables, mut references) = (Vec::new(), Vec::new());
         for name in names {
+            // Generated columns are not among them.
             let columns = self.strings("select name from pragma_table_info(?1) order by name", &name)?;
             for other in self.strings("select \"table\" from pragma_foreign_key_list(?1)", &name)? {
                 references.push((name.clone(), other));

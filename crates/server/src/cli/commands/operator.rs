@@ -153,7 +153,7 @@ impl Secrets {
 
 #[derive(Args)]
 pub struct Search {
-    /// The beginning of an address or a name, a row's id, words of a title
+    /// The beginning of an address, a name or a last name, a row's id, words of a title
     text: String,
     /// The organization's slug; the provider's console when not said
     #[arg(long)]

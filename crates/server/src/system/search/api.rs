@@ -17,7 +17,10 @@ pub(super) fn routes() -> Routes {
         .add(
             routes::get("/api/v1/organizations/{organization}/search", "search.find", Openness::Member, here)
                 .summary("Pages, rows, people, groups and domains that the caller may open")
-                .query("q", "the beginning of an address or a name, a row's id, words of a title")
+                .query(
+                    "q",
+                    "the beginning of an address, a name or a last name, a row's id, words of a title",
+                )
                 .gives::<Found>(200),
         )
         .add(

@@ -1,17 +1,6 @@
 //! Statements of search: each a range over an index, so that a prefix costs what it finds.
 
 platform::statements! {
-    pub(super) PEOPLE_BY_EMAIL: Tenant =
-        "select account_id, email, name from memberships
-         where organization_id = $1 and email >= $2 and email < $3 order by email limit $4";
-    /// `lower` changes ASCII letters alone, as the search does; PostgreSQL needs its collation for that.
-    pub(super) PEOPLE_BY_NAME: Tenant =
-        "select account_id, email, name from memberships
-         where organization_id = $1 and lower(name) >= $2 and lower(name) < $3 order by lower(name) limit $4",
-        postgres
-        "select account_id, email, name from memberships
-         where organization_id = $1 and lower(name collate \"C\") >= $2 and lower(name collate \"C\") < $3
-         order by lower(name collate \"C\") limit $4";
     pub(super) GROUPS: Tenant =
         "select id, name from groups
          where organization_id = $1 and name_key >= $2 and name_key < $3 order by name_key limit $4";
@@ -22,6 +11,7 @@ platform::statements! {
     pub(super) ORGANIZATIONS_BY_SLUG: Platform =
         "select slug, name from organizations
          where slug >= $1 and slug < $2 and kind = 'customer' and state = 'active' order by slug limit $3";
+    /// `lower` changes ASCII letters alone, as the search does; PostgreSQL needs its collation for that.
     pub(super) ORGANIZATIONS_BY_NAME: Platform =
         "select slug, name from organizations
          where lower(name) >= $1 and lower(name) < $2 and kind = 'customer' and state = 'active'
