@@ -7,6 +7,7 @@
 //!   ends the older ones after an overlap.
 //! - Nobody is surprised by a token's end: the organization's admins get a mail 30, 7 and 1 days before (`jobs`).
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use platform::Ctx;
@@ -127,6 +128,32 @@ pub fn get(
     id: DirectoryId,
 ) -> Result<Option<Directory>, DbError> {
     tx.first(&sql::GET, params![organization, id])?.as_ref().map(read_directory).transpose()
+}
+
+/// The directory that somebody comes from: the one that keeps them over SCIM, else the one whose connection they came
+/// through first; `None`: the local one.
+pub(crate) fn of_account(
+    tx: &mut ReadTx,
+    organization: OrganizationId,
+    account: AccountId,
+) -> Result<Option<DirectoryId>, DbError> {
+    Ok(tx.scalar(&sql::OF_ACCOUNT, params![organization, account])?.unwrap_or(None))
+}
+
+/// The same of the members whose addresses are in (`after`, `until`].
+pub(crate) fn of_members(
+    tx: &mut ReadTx,
+    organization: OrganizationId,
+    after: &str,
+    until: &str,
+) -> Result<BTreeMap<AccountId, DirectoryId>, DbError> {
+    let mut found = BTreeMap::new();
+    for row in tx.query(&sql::OF_MEMBERS, params![organization, after, until])? {
+        if let Some(directory) = row.get(1)? {
+            found.insert(row.get(0)?, directory);
+        }
+    }
+    Ok(found)
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

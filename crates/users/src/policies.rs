@@ -1,7 +1,8 @@
 //! Authentication policies: how the people of an organization prove themselves, how long that lasts, and from where.
 //!
-//! - An organization has a default policy, may have one for **outside people** (whose address is at none of its verified
-//!   domains), and named ones, assigned to groups or to chosen accounts. Until an admin decides the default, the
+//! - An organization has a default policy, may have a default of its own for each directory that people come from, one
+//!   for **outside people** (whose address is at none of its verified domains), and named ones, assigned to groups or to
+//!   chosen accounts. Until an admin decides the default, the
 //!   platform's recommendation is in force and the matrix says that nobody has decided.
 //! - Where several apply, also of several organizations, **the strictest value of each setting wins**
 //!   (`policies/resolve.rs`, `policies/rules.rs`).
@@ -80,7 +81,7 @@ pub enum AppliesTo {
     Default,
     /// Members whose address is at no verified domain of the organization.
     Outside,
-    /// The people of a linked directory whom no other policy names.
+    /// The people of one directory whom no other policy names: the default of that directory.
     Directory,
     /// The groups and accounts it is assigned to.
     Named,
@@ -163,7 +164,7 @@ fn around(
     let mut found = without_accounts(tx, organization)?;
     let mut person = Placement { account, groups: BTreeSet::new(), outside, directory: None };
     if found.policies.iter().any(|policy| policy.applies_to == AppliesTo::Directory) {
-        person.directory = crate::single_sign_on::directory_of(tx, organization, account)?;
+        person.directory = crate::directories::of_account(tx, organization, account)?;
     }
     let assigned = found.policies.iter().any(|p| p.applies_to == AppliesTo::Named || p.staged.is_some());
     if assigned {

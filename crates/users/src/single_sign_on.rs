@@ -17,11 +17,9 @@
 //! [`enforcement`] holds people to single sign-on where a policy asks for it. Another kind of provider is a variant of
 //! [`Settings`] and a module beside `oidc` that ends in an [`arrival::Identity`].
 
-use std::collections::BTreeMap;
-
 use platform::db::{Commit, DbError, ReadTx, Row, Tx};
 use platform::events::Event;
-use platform::ids::{AccountId, GroupId, Id, OrganizationId};
+use platform::ids::{GroupId, Id, OrganizationId};
 use platform::params;
 use platform::principals::{self, OrganizationKind};
 use platform::secrets::rotation::{Holding, SealedValue};
@@ -468,26 +466,6 @@ pub fn set_active(
         let _recorded = tx.record(changed.with("social", social).with("active", active));
     }
     Ok(Commit::changed(Switched::Done(Box::new(Connection { active, ..connection })), recorded))
-}
-
-/// The linked directory that somebody comes from; `None`: the local one.
-pub(crate) fn directory_of(
-    tx: &mut ReadTx,
-    organization: OrganizationId,
-    account: AccountId,
-) -> Result<Option<DirectoryId>, DbError> {
-    tx.scalar(&sql::DIRECTORY_OF, params![organization, account])
-}
-
-/// The same of the members whose addresses are in (`after`, `until`].
-pub(crate) fn directories_of_members(
-    tx: &mut ReadTx,
-    organization: OrganizationId,
-    after: &str,
-    until: &str,
-) -> Result<BTreeMap<AccountId, DirectoryId>, DbError> {
-    let found = tx.query(&sql::DIRECTORIES_OF_MEMBERS, params![organization, after, until])?;
-    found.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect()
 }
 
 /// Groups by id with their names, for mappings that a person reads.

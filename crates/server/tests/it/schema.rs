@@ -30,7 +30,10 @@ const NO_REFERENCE: &[(&str, &str)] = &[
     ("passkeys.credential_id", "the authenticator's own name of the key, from outside"),
     ("scim_users.external_id", "the identity provider's own word, never an id of ours"),
     ("scim_groups.external_id", "the identity provider's own word, never an id of ours"),
-    ("policies.directory_id", "for the default of a linked directory, which nothing can be yet"),
+    (
+        "policies.directory_id",
+        "looked up in the transaction that makes the default of a directory, and no directory is ever removed",
+    ),
     ("policy_versions.policy_id", "rows of policies stay for ever: what is deleted is only marked so"),
     ("feed_cursors.transaction_id", "a place in the feed, not a row"),
 ];

@@ -10,6 +10,21 @@ platform::statements! {
         "select id, name, kind, created_at from directories where organization_id = $1 order by name_key";
     pub(super) GET: Tenant =
         "select id, name, kind, created_at from directories where organization_id = $1 and id = $2";
+    pub(super) OF_ACCOUNT: Tenant =
+        "select coalesce(
+           (select u.directory_id from scim_users u where u.organization_id = $1 and u.account_id = $2),
+           (select c.directory_id from connection_links l
+             join connections c on c.organization_id = l.organization_id and c.id = l.connection_id
+             where l.organization_id = $1 and l.account_id = $2 and c.directory_id is not null
+             order by l.linked_at, c.id limit 1)) as directory_id";
+    pub(super) OF_MEMBERS: Tenant =
+        "select m.account_id, coalesce(
+           (select u.directory_id from scim_users u where u.organization_id = $1 and u.account_id = m.account_id),
+           (select c.directory_id from connection_links l
+             join connections c on c.organization_id = l.organization_id and c.id = l.connection_id
+             where l.organization_id = $1 and l.account_id = m.account_id and c.directory_id is not null
+             order by l.linked_at, c.id limit 1)) as directory_id
+         from memberships m where m.organization_id = $1 and m.email > $2 and m.email <= $3";
 
     pub(super) INSERT_TOKEN: Tenant =
         "insert into scim_tokens (organization_id, id, directory_id, token_hash, created_by, created_at, expires_at)

@@ -18,7 +18,7 @@ use serde::Deserialize;
 use super::decide::{self, Content, Decided, Target};
 use super::dry_run::{self, Effect, Wanted};
 use super::explain::{self, Explanation};
-use super::{AppliesTo, PolicyId, Rules, default_id};
+use super::{PolicyId, Rules, default_id};
 use crate::factors::Level;
 
 pub(crate) mod rollouts;
@@ -44,7 +44,7 @@ pub(crate) fn routes() -> Routes {
         .add(
             routes::post(ALL, "policy.create", MANAGE, create)
                 .recent()
-                .summary("Make a named policy, or the one for outside people")
+                .summary("Make a named policy, the one for outside people, or the default of a directory")
                 .records("policy.")
                 .takes::<PolicyBody>()
                 .gives::<PolicyView>(201),
@@ -226,11 +226,14 @@ pub(super) fn done(decided: Decided) -> Result<PolicyId, Problem> {
         Decided::Done(policy) => Ok(policy),
         Decided::ChangedMeanwhile => Err(Problem::changed_meanwhile()),
         Decided::NoSuchPolicy => Err(Problem::not_found("policy")),
+        Decided::NoSuchDirectory => Err(Problem::not_found("directory")),
         Decided::NothingToUndo => Err(Problem::conflict("there is no version before this one")),
         Decided::RolloutRunning => Err(Problem::conflict("a roll-out of this policy is under way")
             .cure("cancel the roll-out, or wait until it is done")),
         Decided::OwnersOnly => Err(Problem::forbidden(Permission::OrganizationManage.as_str())
-            .detail("this policy names an owner, and only owners decide about owners")
+            .detail(
+                "this policy names an owner, or a directory with one, and only owners decide about owners",
+            )
             .cure("leave owners out, or ask one of them to decide it")),
         Decided::LocksYouOut(why) => {
             Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "locks-you-out", "This would lock you out")
@@ -249,7 +252,7 @@ pub(super) fn done(decided: Decided) -> Result<PolicyId, Problem> {
 async fn create(State(app): State<App>, access: Access, Json(body): Json<PolicyBody>) -> web::Result {
     reachable(&app, &body.rules)?;
     let (id, ctx, by) = (access.organization_id()?, access.ctx.clone(), name_of(&access));
-    let target = Target::New(body.applies_to.unwrap_or(AppliesTo::Named));
+    let target = body.target()?;
     let written = app
         .db()
         .write(&access.ctx, move |tx| {

@@ -15,11 +15,12 @@ use serde::{Deserialize, Serialize};
 
 use super::resolve::{InForce, Landscape};
 use super::{
-    AppliesTo, CHOSEN_MAX, POLICIES_MAX, PolicyId, Rules, around, default_id, landscape, micros, sql, takes,
+    AppliesTo, CHOSEN_MAX, DirectoryId, POLICIES_MAX, PolicyId, Rules, around, default_id, landscape, micros,
+    sql, takes,
 };
 use crate::names::Name;
 use crate::single_sign_on::enforcement;
-use crate::{organizations, sessions};
+use crate::{directories, organizations, sessions};
 
 pub(crate) const DEFAULT_NAME: &str = "Default";
 pub(crate) const OUTSIDE_NAME: &str = "Outside people";
@@ -63,7 +64,10 @@ impl Content {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
     Existing(PolicyId),
+    /// A named policy, or the one for outside people.
     New(AppliesTo),
+    /// The default of a directory.
+    Directory(DirectoryId),
 }
 
 /// How a decision ended.
@@ -75,6 +79,7 @@ pub enum Decided {
     /// Somebody decided meanwhile; the caller looked at an older version.
     ChangedMeanwhile,
     NoSuchPolicy,
+    NoSuchDirectory,
     /// A roll-out of this policy runs: cancel it, or wait.
     RolloutRunning,
     /// It names an owner, or did: only owners decide about owners.
@@ -85,9 +90,12 @@ pub enum Decided {
 }
 
 /// A policy found for a change: what it is and the version in force.
+#[derive(Debug)]
 pub(crate) struct Place {
     pub id: PolicyId,
     pub applies_to: AppliesTo,
+    /// Whose default it is.
+    pub directory: Option<DirectoryId>,
     /// 0: nobody has decided.
     pub version: u64,
     pub deleted: bool,
@@ -108,14 +116,21 @@ pub(crate) fn find(
             version: row.get(0)?,
             applies_to: row.parse(1, AppliesTo::parse)?,
             deleted: row.get(2)?,
+            directory: row.get(3)?,
         }));
     }
-    let undecided = Place { id, applies_to: AppliesTo::Default, version: 0, deleted: false };
+    let undecided = Place::new(id, AppliesTo::Default);
     Ok((id == default_id(organization)).then_some(undecided))
 }
 
+impl Place {
+    fn new(id: PolicyId, applies_to: AppliesTo) -> Self {
+        Self { id, applies_to, directory: None, version: 0, deleted: false }
+    }
+}
+
 /// Finds or makes the place that `target` names.
-fn place(
+pub(crate) fn place(
     ctx: &Ctx,
     tx: &mut ReadTx,
     organization: OrganizationId,
@@ -130,26 +145,34 @@ fn place(
             if tx.query(&sql::POLICIES, params![organization])?.len() > POLICIES_MAX {
                 return Ok(Err(refused("name", "an organization has up to 50 policies: delete one first")));
             }
-            Ok(Ok(Place { id: ctx.id(), applies_to: AppliesTo::Named, version: 0, deleted: false }))
+            Ok(Ok(Place::new(ctx.id(), AppliesTo::Named)))
         }
         Target::New(AppliesTo::Outside) => {
             let known: Option<PolicyId> = tx.scalar(&sql::OUTSIDE_POLICY, params![organization])?;
-            let Some(known) = known else {
-                let id = ctx.id();
-                return Ok(Ok(Place { id, applies_to: AppliesTo::Outside, version: 0, deleted: false }));
-            };
+            let Some(known) = known else { return Ok(Ok(Place::new(ctx.id(), AppliesTo::Outside))) };
             match find(tx, organization, known)? {
                 Some(gone) if gone.deleted => Ok(Ok(gone)),
                 _ => Ok(Err(refused("applies_to", "there is a policy for outside people: change that one"))),
             }
         }
+        Target::Directory(directory) => {
+            if directories::get(tx, organization, directory)?.is_none() {
+                return Ok(Err(Decided::NoSuchDirectory));
+            }
+            let row = params![organization, directory];
+            let Some(known) = tx.scalar(&sql::DIRECTORY_POLICY, row)? else {
+                let new = Place::new(ctx.id(), AppliesTo::Directory);
+                return Ok(Ok(Place { directory: Some(directory), ..new }));
+            };
+            match find(tx, organization, known)? {
+                Some(gone) if gone.deleted => Ok(Ok(gone)),
+                _ => Ok(Err(refused("directory", "this directory has its policy already: change that one"))),
+            }
+        }
         Target::New(AppliesTo::Default) => {
             Ok(Err(refused("applies_to", "every organization has a default policy: change that one")))
         }
-        Target::New(AppliesTo::Directory) => Ok(Err(refused(
-            "applies_to",
-            "no directory is linked: people of the local directory are under the default policy",
-        ))),
+        Target::New(AppliesTo::Directory) => Ok(Err(refused("directory", "say which directory it is for"))),
     }
 }
 
@@ -211,7 +234,7 @@ pub(crate) fn with(
         id: place.id,
         name: content.name.clone(),
         applies_to: place.applies_to,
-        directory: None,
+        directory: place.directory,
         version: place.version + 1,
         rules: content.rules.clone(),
         decided_by: by.to_owned(),
@@ -239,8 +262,9 @@ pub(crate) fn locks_out(
         Some(account) => {
             let outside = tx.scalar(&sql::OUTSIDE, params![organization, account])?.unwrap_or(true);
             let (_, mut person) = around(tx, organization, account, outside)?;
-            // `around` looks the groups up only where a policy is assigned today.
+            // `around` looks up only what the policies of today ask for.
             person.groups = groups_of(tx, organization, account)?;
+            person.directory = directories::of_account(tx, organization, account)?;
             after.rules_for(&person)
         }
         None => {
@@ -255,7 +279,7 @@ pub(crate) fn locks_out(
     Ok(Some(format!("you come from {from}, which the list does not hold: add your own network first")))
 }
 
-/// Whether a policy names an owner, by account or by a group, as it is or as it would be.
+/// Whether a policy names an owner, by account, by a group or as one of a directory's people, as it is or as it would be.
 pub(crate) fn concerns_owners(
     tx: &mut ReadTx,
     organization: OrganizationId,
@@ -263,20 +287,32 @@ pub(crate) fn concerns_owners(
     place: &Place,
     content: &Content,
 ) -> Result<bool, DbError> {
-    if place.applies_to != AppliesTo::Named {
-        return Ok(false);
+    match place.applies_to {
+        AppliesTo::Named => {}
+        AppliesTo::Directory => {
+            for owner in owners(tx, organization)? {
+                if directories::of_account(tx, organization, owner)? == place.directory {
+                    return Ok(true);
+                }
+            }
+            return Ok(false);
+        }
+        AppliesTo::Default | AppliesTo::Outside => return Ok(false),
     }
     let accounts = before.accounts.get(&place.id).into_iter().flatten().chain(&content.accounts);
     let accounts: BTreeSet<AccountId> = accounts.copied().collect();
     let groups = before.groups.get(&place.id).into_iter().flatten().chain(&content.groups);
     let groups: BTreeSet<GroupId> = groups.copied().collect();
-    let owners: Vec<AccountId> = tx.list(&sql::OWNERS, params![organization], |row| row.get(0))?;
-    for owner in owners {
+    for owner in owners(tx, organization)? {
         if accounts.contains(&owner) || !groups_of(tx, organization, owner)?.is_disjoint(&groups) {
             return Ok(true);
         }
     }
     Ok(false)
+}
+
+fn owners(tx: &mut ReadTx, organization: OrganizationId) -> Result<Vec<AccountId>, DbError> {
+    tx.list(&sql::OWNERS, params![organization], |row| row.get(0))
 }
 
 /// Whether whoever acts decides about owners.
@@ -437,7 +473,8 @@ pub(crate) fn put(
         content.rules.narrows(),
         by,
         ctx.now,
-        content.deleted
+        content.deleted,
+        place.directory
     ];
     tx.execute(&sql::PUT, row)?;
     assign(tx, organization, place.id, content)?;
@@ -451,6 +488,10 @@ pub(crate) fn put(
         .with("people", content.accounts.len())
         .with("sessions_shortened", shortened)
         .personal("by", by);
+    let event = match place.directory {
+        Some(directory) => event.with("directory", directory),
+        None => event,
+    };
     let recorded = tx.record(event);
     Ok(Commit::changed(Decided::Done(place.id), recorded))
 }

@@ -246,7 +246,7 @@ struct Member {
     place: Placement,
 }
 
-/// Active members by address, with their places.
+/// Active members by address, with their places: groups, and the directories they come from.
 fn members(
     tx: &mut ReadTx,
     organization: OrganizationId,
@@ -260,17 +260,19 @@ fn members(
     };
     let mut page = tx.list(&sql::MEMBERS, params![organization, after, limit], read)?;
     let Some(last) = page.last() else { return Ok(page) };
+    let mut from = crate::directories::of_members(tx, organization, after, &last.email)?;
     let mut groups: BTreeMap<AccountId, BTreeSet<GroupId>> = BTreeMap::new();
     for row in tx.query(&sql::MEMBER_GROUPS, params![organization, after, last.email.as_str()])? {
         groups.entry(row.get(0)?).or_default().insert(row.get(1)?);
     }
     for member in &mut page {
         member.place.groups = groups.remove(&member.place.account).unwrap_or_default();
+        member.place.directory = from.remove(&member.place.account);
     }
     Ok(page)
 }
 
-/// The next active members' places, with the directories they come from, and where the page ended; `None` at the end.
+/// The next active members' places, and where the page ended; `None` at the end.
 pub(crate) fn places(
     tx: &mut ReadTx,
     organization: OrganizationId,
@@ -278,9 +280,7 @@ pub(crate) fn places(
 ) -> Result<Option<(String, Vec<Placement>)>, DbError> {
     let page = members(tx, organization, after, BATCH)?;
     let Some(until) = page.last().map(|member| member.email.clone()) else { return Ok(None) };
-    let mut from = crate::single_sign_on::directories_of_members(tx, organization, after, &until)?;
-    let place = |member: Member| Placement { directory: from.remove(&member.place.account), ..member.place };
-    Ok(Some((until, page.into_iter().map(place).collect())))
+    Ok(Some((until, page.into_iter().map(|member| member.place).collect())))
 }
 
 #[derive(Default)]

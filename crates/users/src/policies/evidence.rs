@@ -14,7 +14,17 @@ use super::{AppliesTo, dry_run, landscape, sql};
 pub(crate) const DECIDED: EvidenceSource = EvidenceSource {
     row: "USR-C4",
     side: Side::Customer,
-    depends_on: &["policy.", "member.", "group.", "domain.", "account.", "organization."],
+    depends_on: &[
+        "policy.",
+        "member.",
+        "group.",
+        "domain.",
+        "account.",
+        "directory_user.",
+        "single_sign_on.linked",
+        "single_sign_on.unlinked",
+        "organization.",
+    ],
     evaluate: evaluate_decided,
 };
 

@@ -10,7 +10,8 @@ use serde::Serialize;
 
 use super::resolve::{Applied, Through};
 use super::rules::SETTINGS;
-use super::{Contribution, PolicyId, Rules, contributions, group_names};
+use super::{Contribution, DirectoryId, PolicyId, Rules, contributions, group_names};
+use crate::directories;
 
 /// A policy's part in what applies to somebody.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
@@ -59,7 +60,11 @@ pub fn explain(
     now: Timestamp,
 ) -> Result<Option<Explanation>, DbError> {
     let Some(member) = principals::membership(tx, organization, account)? else { return Ok(None) };
-    let names = group_names(tx, organization)?;
+    let directories = directories::list(tx, organization)?;
+    let names = Names {
+        groups: group_names(tx, organization)?,
+        directories: directories.into_iter().map(|one| (one.id, one.name)).collect(),
+    };
     let all = contributions(tx, account, now)?;
     let own = all.iter().find(|one| one.organization == organization);
     let others: Vec<&Contribution> = all.iter().filter(|one| one.organization != organization).collect();
@@ -98,27 +103,37 @@ pub fn explain(
     Ok(Some(Explanation { account, email, name, rules, parts, settings, break_glass }))
 }
 
-fn through(one: &Applied<'_>, names: &BTreeMap<GroupId, String>) -> String {
+/// What ids are called.
+struct Names {
+    groups: BTreeMap<GroupId, String>,
+    directories: BTreeMap<DirectoryId, String>,
+}
+
+fn through(one: &Applied<'_>, names: &Names) -> String {
     let how = match one.through {
         Through::Chosen => "assigned by name".to_owned(),
         Through::Group(group) => {
-            let name = names.get(&group).map_or("that is gone", String::as_str);
+            let name = names.groups.get(&group).map_or("that is gone", String::as_str);
             format!("through the group {name}")
         }
         Through::Outside => "as one of the outside people".to_owned(),
-        Through::Directory => "as the default of the directory".to_owned(),
+        Through::Directory => {
+            let id = one.policy.and_then(|policy| policy.directory);
+            let name = id.and_then(|id| names.directories.get(&id)).map_or("that is gone", String::as_str);
+            format!("as the default of the directory {name}")
+        }
         Through::Default => "by default".to_owned(),
         Through::Recommendation => "by the platform's recommendation".to_owned(),
     };
     if one.staged { format!("{how}, as its roll-out has reached this person") } else { how }
 }
 
-fn named(one: &Applied<'_>, names: &BTreeMap<GroupId, String>) -> String {
+fn named(one: &Applied<'_>, names: &Names) -> String {
     let name = one.policy.map_or("the recommendation", |policy| policy.name.as_str());
     format!("the policy {name}, {}", through(one, names))
 }
 
-fn part(one: &Applied<'_>, names: &BTreeMap<GroupId, String>) -> Part {
+fn part(one: &Applied<'_>, names: &Names) -> Part {
     Part {
         policy: Some(one.policy.map_or_else(|| "Recommendation".to_owned(), |policy| policy.name.clone())),
         policy_id: one.policy.map(|policy| policy.id),

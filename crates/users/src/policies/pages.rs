@@ -4,7 +4,8 @@ use askama::Template;
 use axum::extract::State;
 use platform::App;
 use platform::access::Permission;
-use platform::db::DbError;
+use platform::db::{DbError, ReadTx};
+use platform::ids::OrganizationId;
 use platform::time::Timestamp;
 use platform::web::extract::{Form, Path, Query};
 use platform::web::navigation::{self, NavConsole};
@@ -21,6 +22,7 @@ use super::explain::{self, Explanation};
 use super::rollout;
 use super::rules::SETTINGS;
 use super::{AppliesTo, RolloutId};
+use crate::directories::{self, Directory};
 
 mod fields;
 mod form;
@@ -73,7 +75,10 @@ fn for_whom(view: &PolicyView) -> String {
     match view.applies_to {
         AppliesTo::Default => "everybody else".to_owned(),
         AppliesTo::Outside => "everybody with an address outside your domains".to_owned(),
-        AppliesTo::Directory => "the people of a linked directory".to_owned(),
+        AppliesTo::Directory => match view.directory.as_ref().and_then(|one| one.name.as_ref()) {
+            Some(name) => format!("the people of the directory {name} whom no other policy names"),
+            None => "nobody: its directory is gone, and its people are under the default".to_owned(),
+        },
         AppliesTo::Named => {
             let groups: Vec<&str> = view.groups.iter().map(|group| group.name.as_str()).take(3).collect();
             let groups = (!groups.is_empty()).then(|| groups.join(", "));
@@ -131,6 +136,8 @@ struct ListPage {
     rollouts: Vec<RolloutLine>,
     undecided: bool,
     has_outside: bool,
+    /// There is a directory without a policy of its own.
+    has_free_directory: bool,
     may_manage: bool,
     breached: String,
 }
@@ -138,10 +145,12 @@ struct ListPage {
 async fn list(State(app): State<App>, access: Access) -> web::Result {
     let id = access.organization_id()?;
     let slug = access.organization()?.slug.clone();
-    let (views, rollouts) = app
-        .db()
-        .read(move |tx| Ok::<_, DbError>((views::all(tx, id)?, rollout::list(tx, id, None, 10)?)))
-        .await?;
+    let read = app.db().read(move |tx| {
+        let (views, rollouts) = (views::all(tx, id)?, rollout::list(tx, id, None, 10)?);
+        let free = free_directories(tx, id, &views)?;
+        Ok::<_, DbError>((views, rollouts, free))
+    });
+    let (views, rollouts, free) = read.await?;
     let rollouts = rollouts
         .into_iter()
         .map(|one| RolloutLine {
@@ -166,10 +175,22 @@ async fn list(State(app): State<App>, access: Access) -> web::Result {
         rollouts,
         undecided: views.iter().any(|view| view.version == 0),
         has_outside: views.iter().any(|view| view.applies_to == AppliesTo::Outside),
+        has_free_directory: !free.is_empty(),
         may_manage: access.may(Permission::PoliciesManage),
         breached: crate::passwords::breached::words(&app),
         slug,
     })
+}
+
+/// Directories without a policy of their own, by name.
+fn free_directories(
+    tx: &mut ReadTx,
+    organization: OrganizationId,
+    views: &[PolicyView],
+) -> Result<Vec<Directory>, DbError> {
+    let mut all = directories::list(tx, organization)?;
+    all.retain(|one| !views.iter().any(|view| view.directory.as_ref().is_some_and(|of| of.id == one.id)));
+    Ok(all)
 }
 
 fn stages_words(one: &rollout::Rollout) -> Vec<(String, bool)> {
@@ -279,9 +300,13 @@ fn led_back(back: &str, decided: Decided, good: &str) -> web::Result {
         Decided::ChangedMeanwhile => "Somebody decided meanwhile. Look at it and decide again.".to_owned(),
         Decided::NothingToUndo => "There is nothing to undo.".to_owned(),
         Decided::RolloutRunning => "A roll-out of this policy is under way: cancel it first.".to_owned(),
-        Decided::OwnersOnly => "This policy names an owner, and only owners decide about owners.".to_owned(),
+        Decided::OwnersOnly => {
+            "This policy names an owner, or a directory with one, and only owners decide about owners."
+                .to_owned()
+        }
         Decided::LocksYouOut(why) => format!("This would lock you out: {why}."),
         Decided::NoSuchPolicy => return Err(Problem::not_found("policy")),
+        Decided::NoSuchDirectory => return Err(Problem::not_found("directory")),
         Decided::Refused(wrong) => wrong.into_iter().map(|(_, why)| why).collect::<Vec<_>>().join("; "),
     };
     browser::see_other_with(back, Tone::Warn, &words)

@@ -56,7 +56,7 @@ pub struct Placement {
     /// At least those groups that policies and stages name.
     pub groups: BTreeSet<GroupId>,
     pub outside: bool,
-    /// The linked directory the person comes from; `None`: the local one.
+    /// The directory the person comes from; `None`: the local one.
     pub directory: Option<DirectoryId>,
 }
 

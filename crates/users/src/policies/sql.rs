@@ -10,14 +10,18 @@ platform::statements! {
          where p.organization_id = $1 and p.deleted = 0 order by p.id";
     /// As `read_view` expects them.
     pub(super) VIEWS: Tenant =
-        "select p.id, p.name, p.applies_to, p.version, p.rules, p.decided_by, p.decided_at, p.deleted, r.id
+        "select p.id, p.name, p.applies_to, p.version, p.rules, p.decided_by, p.decided_at, p.deleted, r.id,
+           p.directory_id, d.name as directory
          from policies p left join policy_rollouts r
            on r.organization_id = p.organization_id and r.policy_id = p.id and r.state = 'running'
+         left join directories d on d.organization_id = p.organization_id and d.id = p.directory_id
          where p.organization_id = $1 and p.deleted = 0 order by p.name";
     pub(super) VIEW: Tenant =
-        "select p.id, p.name, p.applies_to, p.version, p.rules, p.decided_by, p.decided_at, p.deleted, r.id
+        "select p.id, p.name, p.applies_to, p.version, p.rules, p.decided_by, p.decided_at, p.deleted, r.id,
+           p.directory_id, d.name as directory
          from policies p left join policy_rollouts r
            on r.organization_id = p.organization_id and r.policy_id = p.id and r.state = 'running'
+         left join directories d on d.organization_id = p.organization_id and d.id = p.directory_id
          where p.organization_id = $1 and p.id = $2";
     pub(super) GROUPS_NAMED: Tenant =
         "select g.id, g.name from policy_groups p
@@ -78,17 +82,19 @@ platform::statements! {
          values ($1, $2, $3, $4, $5, $6) on conflict do nothing";
     pub(super) PUT: Tenant =
         "insert into policies (organization_id, id, name, name_key, applies_to, version, rules, narrows,
-           decided_by, decided_at, deleted)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+           decided_by, decided_at, deleted, directory_id)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
          on conflict (organization_id, id) do update set name = excluded.name, name_key = excluded.name_key,
            version = excluded.version, rules = excluded.rules, narrows = excluded.narrows,
            decided_by = excluded.decided_by, decided_at = excluded.decided_at, deleted = excluded.deleted";
     pub(super) LATEST: Tenant =
-        "select version, applies_to, deleted from policies where organization_id = $1 and id = $2";
+        "select version, applies_to, deleted, directory_id from policies where organization_id = $1 and id = $2";
     pub(super) NAME_TAKEN: Tenant =
         "select 1 from policies where organization_id = $1 and name_key = $2 and deleted = 0 and id <> $3";
     pub(super) OUTSIDE_POLICY: Tenant =
         "select id from policies where organization_id = $1 and applies_to = 'outside' order by id limit 1";
+    pub(super) DIRECTORY_POLICY: Tenant =
+        "select id from policies where organization_id = $1 and directory_id = $2 and applies_to = 'directory'";
     pub(super) SET_NARROWS: Tenant =
         "update policies set narrows = $3 where organization_id = $1 and id = $2";
     pub(super) CLEAR_GROUPS: Tenant = "delete from policy_groups where organization_id = $1 and policy_id = $2";

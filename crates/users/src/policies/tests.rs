@@ -11,6 +11,7 @@ use super::{MIN_LENGTH_RECOMMENDED, Rules};
 use crate::kit::{believed, real_sign_in, sign_up};
 
 mod assigned;
+mod directories;
 mod enforced;
 mod networks;
 mod resolve;

@@ -66,20 +66,6 @@ platform::statements! {
          join connections c on c.organization_id = l.organization_id and c.id = l.connection_id
          join organizations o on o.id = c.organization_id
          where l.account_id = $1 order by c.name_key, c.id";
-    /// The linked directory that somebody comes from.
-    pub(super) DIRECTORY_OF: Tenant =
-        "select c.directory_id from connection_links l
-         join connections c on c.organization_id = l.organization_id and c.id = l.connection_id
-         where l.organization_id = $1 and l.account_id = $2 and c.directory_id is not null
-         order by l.linked_at, c.id limit 1";
-    /// The same of members by address; of somebody who comes from two, the one that counts is the last.
-    pub(super) DIRECTORIES_OF_MEMBERS: Tenant =
-        "select m.account_id, c.directory_id from memberships m
-         join connection_links l on l.organization_id = m.organization_id and l.account_id = m.account_id
-         join connections c on c.organization_id = l.organization_id and c.id = l.connection_id
-           and c.directory_id is not null
-         where m.organization_id = $1 and m.email > $2 and m.email <= $3
-         order by l.linked_at desc, c.id desc";
     /// The connections that somebody of an organization's members is linked through, by address.
     pub(super) MEMBERS_LINKED: Tenant =
         "select m.account_id, l.connection_id

@@ -2,17 +2,19 @@
 
 platform::statements! {
     /// Those whom no policy names, counted by what decides where they stand: outside the verified domains or not, the
-    /// linked directory they come from, the rung their factors reach, and whether they came through a connection ($2; null:
+    /// directory they come from, the rung their factors reach, and whether they came through a connection ($2; null:
     /// any of the organization's).
     pub(super) PLAIN: Tenant =
         "select p.outside, p.directory_id, p.reached, p.linked, count(*)
          from (select
              cast(case when exists (select 1 from domains d where d.organization_id = $1
                and d.name = a.email_domain and d.state in ('verified', 'at_risk')) then 0 else 1 end as bigint) as outside,
-             (select c.directory_id from connection_links l
-               join connections c on c.organization_id = l.organization_id and c.id = l.connection_id
-               where l.organization_id = $1 and l.account_id = a.id and c.directory_id is not null
-               order by l.linked_at, c.id limit 1) as directory_id,
+             coalesce(
+               (select u.directory_id from scim_users u where u.organization_id = $1 and u.account_id = a.id),
+               (select c.directory_id from connection_links l
+                 join connections c on c.organization_id = l.organization_id and c.id = l.connection_id
+                 where l.organization_id = $1 and l.account_id = a.id and c.directory_id is not null
+                 order by l.linked_at, c.id limit 1)) as directory_id,
              cast(case
                when exists (select 1 from passkeys k where k.account_id = a.id and k.attested = 1) then 3
                when exists (select 1 from passkeys k where k.account_id = a.id) then 2
@@ -37,10 +39,12 @@ platform::statements! {
         "select a.id, m.email, m.name,
            cast(case when exists (select 1 from domains d where d.organization_id = $1
              and d.name = a.email_domain and d.state in ('verified', 'at_risk')) then 0 else 1 end as bigint),
-           (select c.directory_id from connection_links l
-             join connections c on c.organization_id = l.organization_id and c.id = l.connection_id
-             where l.organization_id = $1 and l.account_id = a.id and c.directory_id is not null
-             order by l.linked_at, c.id limit 1),
+           coalesce(
+             (select u.directory_id from scim_users u where u.organization_id = $1 and u.account_id = a.id),
+             (select c.directory_id from connection_links l
+               join connections c on c.organization_id = l.organization_id and c.id = l.connection_id
+               where l.organization_id = $1 and l.account_id = a.id and c.directory_id is not null
+               order by l.linked_at, c.id limit 1)),
            cast(case
              when exists (select 1 from passkeys k where k.account_id = a.id and k.attested = 1) then 3
              when exists (select 1 from passkeys k where k.account_id = a.id) then 2

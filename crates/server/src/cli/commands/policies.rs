@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use users::passwords::breached;
 
 use super::super::{CliError, Client, Target};
-use super::{need, with_client};
+use super::{find_named, need, with_client};
 
 #[derive(Args)]
 pub struct Policy {
@@ -43,10 +43,15 @@ enum PolicyCommand {
     Show { name: String },
     /// Make a policy; it begins as a copy of the default
     Create {
-        name: String,
+        /// May be left out with --outside and --directory
+        #[arg(required_unless_present_any = ["outside", "directory"])]
+        name: Option<String>,
         /// It is for everybody whose address is outside the verified domains
         #[arg(long)]
         outside: bool,
+        /// It is the default of the directory with this id or name: for its people whom no other policy names
+        #[arg(long, value_name = "ID", conflicts_with = "outside")]
+        directory: Option<String>,
         #[command(flatten)]
         change: Change,
         /// Only say what it would do, and to whom
@@ -201,11 +206,16 @@ async fn act(client: &Client, organization: &str, command: PolicyCommand) -> Res
     match command {
         PolicyCommand::List => client.all(&base).await.map(Value::Array),
         PolicyCommand::Show { name } => find(client, &base, &name).await,
-        PolicyCommand::Create { name, outside, change, dry_run } => {
+        PolicyCommand::Create { name, outside, directory, change, dry_run } => {
             let mut policy = client.get(&format!("{base}/default")).await?;
-            policy["name"] = json!(name);
+            policy["name"] = json!(name.unwrap_or_default());
             policy["applies_to"] = json!(if outside { "outside" } else { "named" });
-            let body = changed(&policy, &change)?;
+            let mut body = changed(&policy, &change)?;
+            if let Some(wanted) = directory {
+                let all = format!("{organization}/directories");
+                body["applies_to"] = json!("directory");
+                body["directory"] = json!(find_named(client, &all, "directory", &wanted).await?);
+            }
             if dry_run {
                 return try_it(client, &base, json!({ "change": body })).await;
             }

@@ -11,9 +11,11 @@ use platform::time::Timestamp;
 use platform::web::Problem;
 use serde::{Deserialize, Serialize};
 
-use super::super::decide::{self, Content, DEFAULT_NAME, OUTSIDE_NAME, Place};
+use super::super::decide::{self, Content, DEFAULT_NAME, OUTSIDE_NAME, Place, Target};
 use super::super::dry_run::{DryRun, Touched};
-use super::super::{AppliesTo, PolicyId, Rules, default_id, sql};
+use super::super::{AppliesTo, DirectoryId, PolicyId, Rules, default_id, sql};
+use crate::directories;
+use crate::names::CHARS_MAX;
 
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub(crate) struct GroupName {
@@ -30,12 +32,22 @@ pub(crate) struct PersonName {
 }
 
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+pub(crate) struct DirectoryName {
+    #[schema(value_type = String)]
+    pub id: DirectoryId,
+    /// Null where the directory is gone: its people are under the organization's default.
+    pub name: Option<String>,
+}
+
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub(crate) struct PolicyView {
     #[schema(value_type = String)]
     pub id: PolicyId,
     pub name: String,
     /// `default`, `outside`, `directory` or `named`.
     pub applies_to: AppliesTo,
+    /// Whose default it is.
+    pub directory: Option<DirectoryName>,
     /// 0: nobody has decided; the recommendation is in force.
     pub version: u64,
     pub rules: Rules,
@@ -57,6 +69,10 @@ fn read_view(row: &Row) -> Result<PolicyView, DbError> {
         id: row.get(0)?,
         name: row.get(1)?,
         applies_to: row.parse(2, AppliesTo::parse)?,
+        directory: match row.get(9)? {
+            Some(id) => Some(DirectoryName { id, name: row.get(10)? }),
+            None => None,
+        },
         version: row.get(3)?,
         rules: Rules::read(&row.get::<String>(4)?)?,
         groups: Vec::new(),
@@ -73,6 +89,7 @@ fn undecided(organization: OrganizationId) -> PolicyView {
         id: default_id(organization),
         name: DEFAULT_NAME.to_owned(),
         applies_to: AppliesTo::Default,
+        directory: None,
         version: 0,
         rules: Rules::RECOMMENDED,
         groups: Vec::new(),
@@ -181,9 +198,13 @@ pub(crate) struct PolicyBody {
     #[serde(default)]
     #[schema(example = "Administrators")]
     pub name: String,
-    /// `named` (when not said) or `outside`; only looked at when a policy is made.
+    /// `named` (when not said), `outside` or `directory`; only looked at when a policy is made.
     #[serde(default)]
     pub applies_to: Option<AppliesTo>,
+    /// Makes the default of this directory; only looked at when a policy is made.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub directory: Option<DirectoryId>,
     pub rules: Rules,
     /// Groups by id or name.
     #[serde(default)]
@@ -196,20 +217,44 @@ pub(crate) struct PolicyBody {
 }
 
 impl PolicyBody {
+    /// Which policy is made.
+    pub fn target(&self) -> Result<Target, Problem> {
+        match (self.applies_to, self.directory) {
+            (None | Some(AppliesTo::Directory), Some(directory)) => Ok(Target::Directory(directory)),
+            (Some(_), Some(_)) => {
+                let why = "only the default of a directory names one: leave `directory` or `applies_to` out";
+                Err(Problem::invalid(why).field("/directory", why))
+            }
+            (applies_to, None) => Ok(Target::New(applies_to.unwrap_or(AppliesTo::Named))),
+        }
+    }
+
     pub fn content(&self, tx: &mut ReadTx, organization: OrganizationId) -> Result<Content, Problem> {
-        let name = match (self.name.trim(), self.applies_to) {
-            ("", Some(AppliesTo::Outside)) => OUTSIDE_NAME,
-            ("", Some(AppliesTo::Default)) => DEFAULT_NAME,
-            (name, _) => name,
+        let name = match (self.name.trim(), self.applies_to, self.directory) {
+            ("", _, Some(directory)) => name_for(tx, organization, directory)?,
+            ("", Some(AppliesTo::Outside), _) => OUTSIDE_NAME.to_owned(),
+            ("", Some(AppliesTo::Default), _) => DEFAULT_NAME.to_owned(),
+            (name, ..) => name.to_owned(),
         };
         Ok(Content {
-            name: name.to_owned(),
+            name,
             rules: self.rules.clone(),
             groups: groups(tx, organization, &self.groups)?,
             accounts: accounts(tx, organization, &self.accounts)?,
             deleted: false,
         })
     }
+}
+
+/// What the default of a directory is called when nobody says.
+pub(crate) fn name_for(
+    tx: &mut ReadTx,
+    organization: OrganizationId,
+    directory: DirectoryId,
+) -> Result<String, Problem> {
+    let found = directories::get(tx, organization, directory)?;
+    let found = found.ok_or_else(|| Problem::not_found("directory"))?;
+    Ok(format!("People of {}", found.name).chars().take(CHARS_MAX).collect())
 }
 
 pub(crate) fn groups(
@@ -274,9 +319,8 @@ impl TrialBody {
             let body = self.change.as_ref().ok_or_else(|| {
                 Problem::invalid("a new policy needs its content").field("/change", "say what it shall be")
             })?;
-            let applies_to = body.applies_to.unwrap_or(AppliesTo::Named);
             let content = body.content(tx, organization)?;
-            return Ok((Place { id: ctx.id(), applies_to, version: 0, deleted: false }, content));
+            return Ok((place(ctx, tx, organization, body.target()?)?, content));
         };
         let id = super::policy_of(tx, organization, policy)?;
         let gone = || Problem::not_found("policy");
@@ -296,6 +340,17 @@ impl TrialBody {
         };
         Ok((place, content))
     }
+}
+
+/// Which policy a change would be of, or why it would be refused.
+pub(crate) fn place(
+    ctx: &Ctx,
+    tx: &mut ReadTx,
+    organization: OrganizationId,
+    target: Target,
+) -> Result<Place, Problem> {
+    decide::place(ctx, tx, organization, target)?
+        .map_err(|refusal| super::done(refusal).err().unwrap_or_else(Problem::internal))
 }
 
 fn name_of_policy(tx: &mut ReadTx, organization: OrganizationId, id: PolicyId) -> Result<String, DbError> {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::Rules;
 use super::super::api::views::{self, PolicyView};
-use super::super::decide::Content;
+use super::super::decide::{Content, Target};
 use super::super::networks::Networks;
 use super::super::rollout::Stage;
 use super::super::rules::{SOCIAL_PROVIDERS, Social};
@@ -23,6 +23,8 @@ use crate::factors::Level;
 pub(super) struct PolicyForm {
     pub name: String,
     pub applies_to: String,
+    /// Which directory's default it becomes.
+    pub directory: String,
     pub groups: String,
     pub accounts: String,
     pub factor: String,
@@ -188,10 +190,14 @@ impl PolicyForm {
         &self,
         tx: &mut ReadTx,
         organization: OrganizationId,
+        target: Target,
         rules: &Rules,
     ) -> Result<Content, Problem> {
         Ok(Content {
-            name: self.name.trim().to_owned(),
+            name: match (self.name.trim(), target) {
+                ("", Target::Directory(directory)) => views::name_for(tx, organization, directory)?,
+                (name, _) => name.to_owned(),
+            },
             rules: rules.clone(),
             groups: views::groups(tx, organization, &split(&self.groups))?,
             accounts: views::accounts(tx, organization, &split(&self.accounts))?,

@@ -16,12 +16,12 @@ use serde::Deserialize;
 
 use super::super::api::views::{self, PolicyView};
 use super::super::api::{done, name_of, policy_of, reachable};
-use super::super::decide::{self, OUTSIDE_NAME, Place, Target};
+use super::super::decide::{self, OUTSIDE_NAME, Target};
 use super::super::dry_run::{self, Touched, Wanted};
 use super::super::rollout::{self, Planned};
 use super::super::{AppliesTo, PolicyId, Rules};
 use super::fields::{PolicyForm, SocialChoice, scores, social_choices};
-use super::{MANAGE, READ, dry_run_box, part, shell};
+use super::{MANAGE, READ, dry_run_box, free_directories, part, shell};
 use crate::factors::Level;
 
 /// People of a dry run on one page.
@@ -47,6 +47,8 @@ struct FormPage {
     action: String,
     form: PolicyForm,
     named: bool,
+    /// To choose from when the default of a directory is made.
+    directories: Vec<Choice>,
     factors: Vec<Choice>,
     social: Vec<SocialChoice>,
     scores: Vec<Choice>,
@@ -92,13 +94,17 @@ impl Tried {
     }
 }
 
-fn page(
+async fn page(
     app: &App,
     access: &Access,
     view: Option<PolicyView>,
     mut form: PolicyForm,
     tried: Tried,
 ) -> Result<FormPage, Problem> {
+    let directories = match &view {
+        None if form.applies_to == AppliesTo::Directory.as_str() => choices(app, access, &form).await?,
+        _ => Vec::new(),
+    };
     let slug = access.organization()?.slug.clone();
     let base = format!("/o/{slug}/policies");
     let named = form.applies_to == AppliesTo::Named.as_str();
@@ -106,6 +112,9 @@ fn page(
         (Some(view), _) => (view.name.clone(), super::for_whom(view)),
         (None, "outside") => {
             (OUTSIDE_NAME.to_owned(), "for everybody with an address outside your domains".to_owned())
+        }
+        (None, "directory") => {
+            ("Policy of a directory".to_owned(), "for its people whom no other policy names".to_owned())
         }
         (None, _) => ("New policy".to_owned(), "for groups and chosen people".to_owned()),
     };
@@ -138,7 +147,9 @@ fn page(
             _ => String::new(),
         },
         delete: match (kind, &here) {
-            (Some(AppliesTo::Named | AppliesTo::Outside), Some(here)) => format!("{here}/delete"),
+            (Some(AppliesTo::Named | AppliesTo::Outside | AppliesTo::Directory), Some(here)) => {
+                format!("{here}/delete")
+            }
             _ => String::new(),
         },
         your_ip: access.ctx.origin.ip.map(|ip| ip.to_string()).unwrap_or_default(),
@@ -151,9 +162,21 @@ fn page(
         sub,
         slug,
         named,
+        directories,
         form,
         view,
     })
+}
+
+/// Directories that have no policy yet.
+async fn choices(app: &App, access: &Access, form: &PolicyForm) -> Result<Vec<Choice>, Problem> {
+    let id = access.organization_id()?;
+    let read = app.db().read(move |tx| {
+        let views = views::all(tx, id)?;
+        free_directories(tx, id, &views)
+    });
+    let free = read.await?.into_iter();
+    Ok(free.map(|one| Choice::new(&one.id.to_string(), &one.name, &form.directory)).collect())
 }
 
 #[derive(Deserialize)]
@@ -163,21 +186,33 @@ struct For {
 }
 
 async fn new_page(State(app): State<App>, access: Access, Query(query): Query<For>) -> web::Result {
-    let outside = query.whom == "outside";
+    let (applies_to, name) = match query.whom.as_str() {
+        "outside" => (AppliesTo::Outside, OUTSIDE_NAME),
+        "directory" => (AppliesTo::Directory, ""),
+        _ => (AppliesTo::Named, ""),
+    };
     let id = access.organization_id()?;
     let default = app
         .db()
         .read(move |tx| views::one(tx, id, super::super::default_id(id)))
         .await?
         .ok_or_else(|| Problem::not_found("policy"))?;
-    let applies_to = if outside { AppliesTo::Outside } else { AppliesTo::Named };
     let form = PolicyForm {
-        name: if outside { OUTSIDE_NAME.to_owned() } else { String::new() },
+        name: name.to_owned(),
         applies_to: applies_to.as_str().to_owned(),
         version: String::new(),
         ..PolicyForm::of(&default)
     };
-    web::html(&page(&app, &access, None, form, Tried::default())?)
+    let page = page(&app, &access, None, form, Tried::default()).await?;
+    if applies_to == AppliesTo::Directory && page.directories.is_empty() {
+        let back = format!("/o/{}/policies", page.slug);
+        return browser::see_other_with(
+            &back,
+            Tone::Warn,
+            "Every directory has its policy: change that one.",
+        );
+    }
+    web::html(&page)
 }
 
 async fn look_up(app: &App, access: &Access, policy: String) -> Result<PolicyView, Problem> {
@@ -199,7 +234,7 @@ async fn show(
 ) -> web::Result {
     let view = look_up(&app, &access, policy).await?;
     let form = PolicyForm::of(&view);
-    web::html(&page(&app, &access, Some(view), form, Tried::default())?)
+    web::html(&page(&app, &access, Some(view), form, Tried::default()).await?)
 }
 
 /// Complaints of a problem by field, for the form.
@@ -220,8 +255,8 @@ fn mendable(problem: &Problem) -> bool {
 }
 
 async fn create(State(app): State<App>, access: Access, Form(mut form): Form<PolicyForm>) -> web::Result {
-    // The default and directories have no page of this kind.
-    if form.applies_to != AppliesTo::Outside.as_str() {
+    // The default has no page of this kind.
+    if ![AppliesTo::Outside, AppliesTo::Directory].iter().any(|one| form.applies_to == one.as_str()) {
         form.applies_to = AppliesTo::Named.as_str().to_owned();
     }
     decide_or_try(&app, &access, None, form).await
@@ -272,17 +307,24 @@ async fn decide_or_try(
     let back = format!("/o/{}/policies", access.organization()?.slug);
     match outcome {
         Ok(Ok(words)) => browser::see_other_with(&back, Tone::Good, words),
-        Ok(Err(tried)) => web::html(&page(app, access, view, form, tried)?),
+        Ok(Err(tried)) => web::html(&page(app, access, view, form, tried).await?),
         Err(wrong) => {
-            web::html_with(StatusCode::UNPROCESSABLE_ENTITY, &page(app, access, view, form, wrong)?)
+            let page = page(app, access, view, form, wrong).await?;
+            web::html_with(StatusCode::UNPROCESSABLE_ENTITY, &page)
         }
     }
 }
 
-fn target_of(view: Option<&PolicyView>, form: &PolicyForm) -> Target {
-    match view {
-        Some(view) => Target::Existing(view.id),
-        None => Target::New(AppliesTo::parse(&form.applies_to).unwrap_or(AppliesTo::Named)),
+fn target_of(policy: Option<PolicyId>, form: &PolicyForm) -> Result<Target, Problem> {
+    if let Some(policy) = policy {
+        return Ok(Target::Existing(policy));
+    }
+    match AppliesTo::parse(&form.applies_to).unwrap_or(AppliesTo::Named) {
+        AppliesTo::Directory => form.directory.parse().map(Target::Directory).map_err(|_| {
+            let why = "choose the directory";
+            Problem::invalid(why).field("/directory", why)
+        }),
+        applies_to => Ok(Target::New(applies_to)),
     }
 }
 
@@ -307,16 +349,9 @@ fn count(
     form: &PolicyForm,
     rules: &Rules,
 ) -> Result<Tried, Problem> {
-    let content = form.content(tx, organization, rules)?;
-    let place = match policy {
-        Some(policy) => {
-            decide::find(tx, organization, policy)?.ok_or_else(|| Problem::not_found("policy"))?
-        }
-        None => {
-            let applies_to = AppliesTo::parse(&form.applies_to).unwrap_or(AppliesTo::Named);
-            Place { id: ctx.id(), applies_to, version: 0, deleted: false }
-        }
-    };
+    let target = target_of(policy, form)?;
+    let content = form.content(tx, organization, target, rules)?;
+    let place = views::place(ctx, tx, organization, target)?;
     let wrong = decide::check(place.applies_to, &content);
     if !wrong.is_empty() {
         return Err(done(decide::Decided::Refused(wrong)).err().unwrap_or_else(Problem::internal));
@@ -340,7 +375,7 @@ async fn put(
     reachable(app, rules)?;
     let (id, ctx, by) = (access.organization_id()?, access.ctx.clone(), name_of(access));
     let (typed, rules, seen) = (form.clone(), rules.clone(), form.version.trim().parse().ok());
-    let target = target_of(view, form);
+    let target = target_of(view.map(|view| view.id), form)?;
     if let (Target::Existing(policy), "later") = (target, form.when.as_str()) {
         let written = app
             .db()
@@ -357,7 +392,7 @@ async fn put(
     let written = app
         .db()
         .write(&access.ctx, move |tx| {
-            let content = typed.content(tx, id, &rules)?;
+            let content = typed.content(tx, id, target, &rules)?;
             let seen = seen.filter(|_| matches!(target, Target::Existing(_)));
             Ok::<_, Problem>(decide::decide_policy(&ctx, tx, id, &by, target, seen, &content)?)
         })

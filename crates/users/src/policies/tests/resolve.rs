@@ -64,6 +64,7 @@ fn rules() -> impl Strategy<Value = Rules> {
 #[derive(Clone, Debug)]
 struct Drawn {
     applies_to: AppliesTo,
+    directory: Option<u8>,
     rules: Rules,
     groups: BTreeSet<u8>,
     accounts: BTreeSet<u8>,
@@ -74,9 +75,17 @@ fn drawn() -> impl Strategy<Value = Vec<Drawn>> {
     let few = || proptest::collection::btree_set(0..4_u8, 0..3);
     let staged = proptest::option::of((rules(), 0..=100_u8, few()));
     let one =
-        (0..3_usize, rules(), few(), few(), staged).prop_map(|(kind, rules, groups, accounts, staged)| {
+        (0..5_usize, rules(), few(), few(), staged).prop_map(|(kind, rules, groups, accounts, staged)| {
+            const KINDS: [AppliesTo; 5] = [
+                AppliesTo::Default,
+                AppliesTo::Outside,
+                AppliesTo::Named,
+                AppliesTo::Directory,
+                AppliesTo::Directory,
+            ];
             Drawn {
-                applies_to: [AppliesTo::Default, AppliesTo::Outside, AppliesTo::Named][kind],
+                applies_to: KINDS[kind],
+                directory: u8::try_from(kind).ok().filter(|kind| *kind >= 3),
                 rules,
                 groups,
                 accounts,
@@ -85,9 +94,9 @@ fn drawn() -> impl Strategy<Value = Vec<Drawn>> {
         });
     proptest::collection::vec(one, 0..6).prop_map(|all| {
         let mut seen = BTreeSet::new();
-        // One default, one for outside people.
+        // One default, one for outside people, one for each of two directories.
         all.into_iter()
-            .filter(|one| one.applies_to == AppliesTo::Named || seen.insert(one.applies_to))
+            .filter(|one| one.applies_to == AppliesTo::Named || seen.insert((one.applies_to, one.directory)))
             .collect()
     })
 }
@@ -100,7 +109,7 @@ fn landscape(all: &[Drawn]) -> Landscape {
             id: policy,
             name: at.to_string(),
             applies_to: one.applies_to,
-            directory: None,
+            directory: one.directory.map(id),
             version: 1,
             rules: one.rules.clone(),
             decided_by: String::new(),
@@ -118,7 +127,13 @@ fn landscape(all: &[Drawn]) -> Landscape {
 }
 
 /// Whose rules count, spelled out.
-fn by_hand(all: &[Drawn], account: u8, groups: &BTreeSet<u8>, outside: bool) -> Vec<Rules> {
+fn by_hand(
+    all: &[Drawn],
+    account: u8,
+    groups: &BTreeSet<u8>,
+    outside: bool,
+    directory: Option<u8>,
+) -> Vec<Rules> {
     let mut counting = Vec::new();
     for one in all {
         let counts = match one.applies_to {
@@ -129,6 +144,9 @@ fn by_hand(all: &[Drawn], account: u8, groups: &BTreeSet<u8>, outside: bool) -> 
         if counts {
             counting.push(one);
         }
+    }
+    if counting.is_empty() {
+        counting = all.iter().filter(|one| one.directory.is_some() && one.directory == directory).collect();
     }
     if counting.is_empty() {
         counting = all.iter().filter(|one| one.applies_to == AppliesTo::Default).collect();
@@ -156,6 +174,7 @@ proptest! {
         account in 0..4_u8,
         groups in proptest::collection::btree_set(0..4_u8, 0..3),
         outside in any::<bool>(),
+        directory in proptest::option::of(3..6_u8),
         ips in proptest::collection::vec(prop_oneof![
             Just("10.1.2.3"), Just("10.9.9.9"), Just("192.0.2.7"), Just("192.0.2.8"), Just("2001:db8::1"), Just("8.8.8.8")
         ], 3),
@@ -164,11 +183,11 @@ proptest! {
             account: id(account),
             groups: groups.iter().map(|group| id(*group)).collect(),
             outside,
-            directory: None,
+            directory: directory.map(id),
         };
         let mut scene = landscape(&all);
         let got = scene.rules_for(&person);
-        let counting = by_hand(&all, account, &groups, outside);
+        let counting = by_hand(&all, account, &groups, outside, directory);
         let most = |of: fn(&Rules) -> u64| counting.iter().map(of).max().unwrap();
         let least = |of: fn(&Rules) -> u64| counting.iter().map(of).min().unwrap();
         prop_assert_eq!(got.factor as u64, most(|r| r.factor as u64));
