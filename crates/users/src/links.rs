@@ -14,6 +14,11 @@ use platform::time::{DAY, HOUR, Timestamp};
 use crate::tokens::LinkToken;
 
 mod sql;
+#[cfg(test)]
+mod tests;
+
+/// How long the row of a link stays behind the end of its life, with the address that it was for.
+const KEPT: Duration = Duration::from_secs(30 * DAY.as_secs());
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
@@ -106,4 +111,10 @@ pub fn revoke(tx: &mut Tx, purpose: Purpose, email: &str, now: Timestamp) -> Res
 /// Links of this purpose made for this address since `since`: bounds how many mails somebody can cause.
 pub fn made_since(tx: &mut ReadTx, purpose: Purpose, email: &str, since: Timestamp) -> Result<u64, DbError> {
     Ok(tx.scalar(&sql::MADE_SINCE, params![email, purpose.as_str(), since])?.unwrap_or(0))
+}
+
+/// Forgets links whose life is long over, used or not.
+pub(crate) fn clean(tx: &mut Tx, now: Timestamp) -> Result<(), DbError> {
+    tx.execute(&sql::CLEAN, params![now.minus(KEPT)])?;
+    Ok(())
 }

@@ -9,6 +9,7 @@ use platform::db::DbError;
 use platform::evidence::Side;
 use platform::ids::OrganizationId;
 use platform::principals;
+use platform::time::HOUR;
 use platform::web::extract::{Json, Path, Query};
 use platform::web::pagination::{Page, PageQuery};
 use platform::web::routes::{self, Openness, Routes};
@@ -173,6 +174,7 @@ pub(super) async fn make(
         Opened::Done(report) => Ok(*report),
         Opened::TooMany => Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, "too-many", "Too many reports")
             .detail("as many reports came as are taken for now")
+            .retry_after(HOUR.as_secs())
             .cure("wait an hour, or tell an admin another way")),
     }
 }

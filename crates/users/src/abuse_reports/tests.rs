@@ -138,7 +138,8 @@ async fn who_may_report_and_who_may_read() {
             for _ in 1..super::OF_ONE_MAX {
                 send(&mut ann).await;
             }
-            ann.post(ALL, report()).await.expect(429);
+            let refused = ann.post(ALL, report()).await.expect(429);
+            assert_eq!(refused.header("retry-after"), Some("3600"));
             send(&mut owner).await;
             kit.advance(DAY);
             send(&mut ann).await;

@@ -13,6 +13,7 @@ platform::statements! {
     pub(super) FIND_USED: Platform = "select account_id, email, expires_at from links where token_hash = $1";
     pub(super) REVOKE: Platform =
         "update links set used_at = $3 where email = $1 and purpose = $2 and used_at is null";
+    pub(super) CLEAN: Housekeeping = "delete from links where expires_at < $1";
     pub(super) MADE_SINCE: Platform =
         "select count(*) from links where email = $1 and purpose = $2 and created_at > $3";
 }

@@ -1,5 +1,5 @@
 //! Forgets what is over: sessions that ended long ago, counters of failed tries, sign-ins that never took their second
-//! step, answered challenges, sign-ins that never came back from a provider.
+//! step, answered challenges, sign-ins that never came back from a provider, single-use links.
 
 use platform::App;
 use platform::db::DbError;
@@ -18,6 +18,7 @@ fn run(app: App, run: Run) -> JobFuture {
             .housekeeping(move |tx| {
                 super::clean(tx, now)?;
                 crate::throttles::clean(tx, now)?;
+                crate::links::clean(tx, now)?;
                 crate::second_step::clean(tx, now)?;
                 crate::passkeys::clean(tx, now)?;
                 crate::single_sign_on::clean(tx, now)?;
