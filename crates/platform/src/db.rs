@@ -196,6 +196,17 @@ impl Db {
         Ok(kept.value)
     }
 
+    /// Runs `rule` and keeps what it wrote, recorded events and all; only counters may go without one.
+    pub(crate) async fn kept<T, E, F>(&self, ctx: &Ctx, rule: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<DbError> + Send + 'static,
+        F: Fn(&mut Tx) -> Result<T, E> + Send + Sync + 'static,
+    {
+        let kept = self.run_write(Some(ctx.clone()), move |tx| rule(tx).map(Commit::housekeeping)).await?;
+        Ok(kept.value)
+    }
+
     async fn run_write<T, E, F>(&self, ctx: Option<Ctx>, rule: F) -> Result<Written<T>, E>
     where
         T: Send + 'static,

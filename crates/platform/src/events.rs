@@ -74,6 +74,15 @@ impl Event {
     pub fn action(&self) -> &'static str {
         self.action
     }
+
+    pub fn target_id(&self) -> &str {
+        &self.target.1
+    }
+
+    /// A detail of either kind.
+    pub fn field(&self, name: &str) -> Option<&str> {
+        self.public.get(name).or_else(|| self.personal.get(name)).map(String::as_str)
+    }
 }
 
 /// A personal field as stored: clear with its salt, or only the hash once redacted.
@@ -173,6 +182,12 @@ impl StoredEvent {
 
     pub fn leaf(&self) -> ledger::Hash {
         self.leaf
+    }
+
+    /// A detail of either kind; `None` where it was redacted.
+    pub fn field(&self, name: &str) -> Option<&str> {
+        let personal = || self.personal.get(name).and_then(Option::as_deref);
+        self.public.get(name).map(String::as_str).or_else(personal)
     }
 }
 

@@ -6,7 +6,8 @@
 
 use std::time::Duration;
 
-use crate::db::{Db, DbError, Tx};
+use crate::ctx::Ctx;
+use crate::db::{Db, DbError, ReadTx, Recorded, Row, Tx};
 use crate::events::{self, StoredEvent};
 use crate::params;
 
@@ -31,7 +32,7 @@ crate::statements! {
 }
 
 /// Reads up to `limit` events after `cursor`.
-pub fn read(tx: &mut crate::db::ReadTx, cursor: Cursor, limit: u32) -> Result<Vec<StoredEvent>, DbError> {
+pub fn read(tx: &mut ReadTx, cursor: Cursor, limit: u32) -> Result<Vec<StoredEvent>, DbError> {
     tx.list(&events::sql::FEED, params![cursor.transaction, cursor.revision, limit], events::read_event)
 }
 
@@ -42,21 +43,50 @@ pub async fn step<F>(db: &Db, name: &'static str, limit: u32, consume: F) -> Res
 where
     F: Fn(&mut Tx, &[StoredEvent]) -> Result<(), DbError> + Send + Sync + 'static,
 {
-    db.housekeeping(move |tx| {
-        let row = tx.first(&CURSOR, params![name])?;
-        let cursor = match row {
-            Some(row) => Cursor { transaction: row.get(0)?, revision: row.get(1)? },
-            None => Cursor::default(),
-        };
-        let events = read(tx, cursor, limit)?;
-        let Some(last) = events.last() else {
-            return Ok(0);
-        };
-        consume(tx, &events)?;
-        tx.execute(&SAVE_CURSOR, params![name, last.cursor.transaction, last.cursor.revision])?;
-        Ok(events.len())
-    })
-    .await
+    db.housekeeping(move |tx| advance(tx, name, limit, &consume)).await
+}
+
+/// As [`step`], for a consumer that also changes state: what it writes besides counters ends with the event it recorded,
+/// in the same transaction as the cursor.
+pub async fn step_recording<F>(
+    db: &Db,
+    ctx: &Ctx,
+    name: &'static str,
+    limit: u32,
+    consume: F,
+) -> Result<usize, DbError>
+where
+    F: Fn(&mut Tx, &[StoredEvent]) -> Result<Option<Recorded>, DbError> + Send + Sync + 'static,
+{
+    // The store refuses what was written and not recorded.
+    let consume = move |tx: &mut Tx, events: &[StoredEvent]| consume(tx, events).map(drop);
+    db.kept(ctx, move |tx| advance(tx, name, limit, &consume)).await
+}
+
+/// What a consumer writes beside its steps: counters, and what it records.
+pub async fn beside<F>(db: &Db, ctx: &Ctx, note: F) -> Result<(), DbError>
+where
+    F: Fn(&mut Tx) -> Result<(), DbError> + Send + Sync + 'static,
+{
+    db.kept(ctx, note).await
+}
+
+fn advance<F>(tx: &mut Tx, name: &'static str, limit: u32, consume: &F) -> Result<usize, DbError>
+where
+    F: Fn(&mut Tx, &[StoredEvent]) -> Result<(), DbError>,
+{
+    let row = tx.first(&CURSOR, params![name])?;
+    let cursor = match row {
+        Some(row) => Cursor { transaction: row.get(0)?, revision: row.get(1)? },
+        None => Cursor::default(),
+    };
+    let events = read(tx, cursor, limit)?;
+    let Some(last) = events.last() else {
+        return Ok(0);
+    };
+    consume(tx, &events)?;
+    tx.execute(&SAVE_CURSOR, params![name, last.cursor.transaction, last.cursor.revision])?;
+    Ok(events.len())
 }
 
 /// Lets a consumer that never ran begin after everything that is there: for one that looks at the state itself before it
@@ -73,18 +103,24 @@ pub fn begin_at_end(tx: &mut Tx, name: &'static str) -> Result<(), DbError> {
 
 /// Whether `name` has consumed everything that is committed now; tests and the drain wait for it.
 pub async fn caught_up(db: &Db, name: &'static str) -> Result<bool, DbError> {
-    db.read(move |tx| {
-        let cursor = match tx.first(&CURSOR_NOW, params![name])? {
-            Some(row) => Cursor { transaction: row.get(0)?, revision: row.get(1)? },
-            None => Cursor::default(),
-        };
-        let end = match tx.first(&events::sql::FEED_END, &[])? {
-            Some(row) => Cursor { transaction: row.get(0)?, revision: row.get(1)? },
-            None => Cursor::default(),
-        };
-        Ok(cursor >= end)
-    })
-    .await
+    db.read(move |tx| Ok(position(tx, name)? >= end(tx)?)).await
+}
+
+/// How far `name` has come.
+pub fn position(tx: &mut ReadTx, name: &str) -> Result<Cursor, DbError> {
+    place(tx.first(&CURSOR_NOW, params![name])?.as_ref())
+}
+
+/// Where the feed ends now.
+pub fn end(tx: &mut ReadTx) -> Result<Cursor, DbError> {
+    place(tx.first(&events::sql::FEED_END, &[])?.as_ref())
+}
+
+fn place(row: Option<&Row>) -> Result<Cursor, DbError> {
+    row.map_or_else(
+        || Ok(Cursor::default()),
+        |row| Ok(Cursor { transaction: row.get(0)?, revision: row.get(1)? }),
+    )
 }
 
 /// Waits until something may have been committed after `seen`, or [`POLL`] has passed.

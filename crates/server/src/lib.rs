@@ -10,4 +10,4 @@ pub mod system;
 
 /// Everything the product is made of.
 pub const AREAS: &[&platform::Area] =
-    &[&system::AREA, &responsibility::AREA, &users::AREA, &compliance::AREA];
+    &[&system::AREA, &responsibility::AREA, &users::AREA, &compliance::AREA, &threats::AREA];

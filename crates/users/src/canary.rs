@@ -18,7 +18,7 @@ use crate::names::Name;
 use crate::organizations::{self, Founding};
 
 /// Why a drill cannot go on.
-pub(crate) enum Stop {
+pub enum Stop {
     /// The store failed: the drill broke off and proves nothing.
     Db(DbError),
     /// A rule did not do for the canary what it does for everybody: that is a failed drill, too.
@@ -31,12 +31,12 @@ impl From<DbError> for Stop {
     }
 }
 
-pub(crate) fn broken<T>(what: impl Into<String>) -> Result<T, Stop> {
+pub fn broken<T>(what: impl Into<String>) -> Result<T, Stop> {
     Err(Stop::Broken(what.into()))
 }
 
 /// Separates the two kinds of [`Stop`].
-pub(crate) fn settle<T>(result: Result<T, Stop>) -> Result<Result<T, String>, DbError> {
+pub fn settle<T>(result: Result<T, Stop>) -> Result<Result<T, String>, DbError> {
     match result {
         Ok(value) => Ok(Ok(value)),
         Err(Stop::Broken(what)) => Ok(Err(what)),
@@ -44,7 +44,7 @@ pub(crate) fn settle<T>(result: Result<T, Stop>) -> Result<Result<T, String>, Db
     }
 }
 
-pub(crate) struct Canary {
+pub struct Canary {
     pub organization: OrganizationId,
     /// Verified.
     pub domain: String,
@@ -52,7 +52,7 @@ pub(crate) struct Canary {
 
 impl Canary {
     /// Founds the organization, and proves its domain.
-    pub(crate) fn found(app: &App, ctx: &Ctx, tx: &mut Tx) -> Result<Self, Stop> {
+    pub fn found(app: &App, ctx: &Ctx, tx: &mut Tx) -> Result<Self, Stop> {
         let mut bytes = [0; 8];
         ctx.fill(&mut bytes);
         let (Ok(name), Ok(slug)) =
@@ -70,12 +70,12 @@ impl Canary {
         Ok(Self { organization: organization.id, domain })
     }
 
-    pub(crate) fn address(&self, local: &str) -> String {
+    pub fn address(&self, local: &str) -> String {
         format!("{local}@{}", self.domain)
     }
 
     /// An active account that the organization manages, and its membership.
-    pub(crate) fn person(&self, ctx: &Ctx, tx: &mut Tx, local: &str) -> Result<Account, Stop> {
+    pub fn person(&self, ctx: &Ctx, tx: &mut Tx, local: &str) -> Result<Account, Stop> {
         let account = Account {
             id: ctx.id(),
             email: self.address(local),
@@ -104,7 +104,7 @@ impl Canary {
 }
 
 /// Runs `attack` in a transaction that is rolled back whatever it gives.
-pub(crate) async fn rolled_back<T, F>(app: &App, ctx: &Ctx, attack: F) -> Result<Result<T, String>, DbError>
+pub async fn rolled_back<T, F>(app: &App, ctx: &Ctx, attack: F) -> Result<Result<T, String>, DbError>
 where
     T: Send + 'static,
     F: Fn(&App, &Ctx, &mut Tx) -> Result<T, Stop> + Send + Sync + 'static,
@@ -118,7 +118,7 @@ where
 }
 
 /// Records how a drill ended, with how each of its parts did.
-pub(crate) async fn record(
+pub async fn record(
     app: &App,
     ctx: &Ctx,
     provider: OrganizationId,
@@ -142,7 +142,7 @@ pub(crate) async fn record(
 }
 
 /// A part of a drill: its field in the event that reports it, what it is about, and how it must end.
-pub(crate) struct Part {
+pub struct Part {
     pub field: &'static str,
     pub about: &'static str,
     pub right: &'static str,
@@ -152,7 +152,7 @@ pub(crate) struct Part {
 const LOOKED_AT: u32 = 50;
 
 /// What the last drill of a row of the provider's says, with each of its parts as a fact.
-pub(crate) fn last_run(
+pub fn last_run(
     tx: &mut ReadTx,
     row: &'static str,
     met: &'static str,

@@ -24,7 +24,7 @@ pub mod audit_retention;
 pub mod audit_streams;
 pub mod awareness;
 pub mod break_glass;
-mod canary;
+pub mod canary;
 pub mod claims;
 pub mod confirmations;
 pub mod directories;

@@ -156,7 +156,7 @@ async fn finish(
 }
 
 /// Somebody whose password was right.
-pub(crate) struct Right<'a> {
+pub struct Right<'a> {
     pub provider: OrganizationId,
     pub account: AccountId,
     pub subject: &'a Subject,
@@ -165,7 +165,7 @@ pub(crate) struct Right<'a> {
 }
 
 /// What a right password leads to.
-pub(crate) enum Step {
+pub enum Step {
     Entered(Entered),
     Barred(Barred),
     NotActive,
@@ -174,7 +174,7 @@ pub(crate) enum Step {
 }
 
 /// Judges anew, with the account held, and starts what follows.
-pub(crate) fn enter(
+pub fn enter(
     ctx: &Ctx,
     tx: &mut Tx,
     right: &Right<'_>,
@@ -212,14 +212,21 @@ async fn failed(
     subject: Subject,
 ) -> Result<(), DbError> {
     let at = ctx.clone();
-    app.db()
-        .write(ctx, move |tx| {
-            throttles::failed(tx, &subject, at.now)?;
-            let recorded = tx.record(failure(provider, account, &subject, "sign_in.failed"));
-            Ok::<_, DbError>(Commit::changed((), recorded))
-        })
-        .await?;
+    app.db().write(ctx, move |tx| note_failure(&at, tx, provider, account, &subject)).await?;
     Ok(())
+}
+
+/// Counts and records a try with a wrong password.
+pub fn note_failure(
+    ctx: &Ctx,
+    tx: &mut Tx,
+    provider: OrganizationId,
+    account: Option<AccountId>,
+    subject: &Subject,
+) -> Result<Commit<()>, DbError> {
+    throttles::failed(tx, subject, ctx.now)?;
+    let recorded = tx.record(failure(provider, account, subject, "sign_in.failed"));
+    Ok(Commit::changed((), recorded))
 }
 
 /// A throttled try is recorded too: it is what a detector wants to see.

@@ -89,6 +89,29 @@ fn send_to_provider(app: &App, ctx: &Ctx, tx: &mut Tx, account: &Account) -> Res
     Ok(Commit::changed((), recorded))
 }
 
+/// Takes away a password that somebody else knows: ends everything that it opened, and tells its owner how to set a new one.
+/// `false`: the account has none.
+pub fn require(app: &App, ctx: &Ctx, tx: &mut Tx, account: AccountId) -> Result<Commit<bool>, DbError> {
+    let Some(account) = principals::account_for_update(tx, account)? else {
+        return Ok(Commit::unchanged(false));
+    };
+    if !store::remove(tx, account.id)? {
+        return Ok(Commit::unchanged(false));
+    }
+    sessions::revoke_all(ctx, tx, account.id, None, "password_known")?;
+    let text = format!(
+        "Somebody else seems to know the password of your account at {}, so it was taken away, and you were signed out \
+         everywhere.\n\nAsk for a new one here:\n{}\n\nIf you use the old one elsewhere, change it there, too.\n",
+        app.provider_name(),
+        join(&app.config().public_url, "/recover"),
+    );
+    let message = Message::text(&account.email, "Set a new password", &text);
+    mail::enqueue(app.keyring(), ctx, tx, None, &message)?;
+    let provider = sessions::provider_id(tx)?;
+    let recorded = tx.record(Event::new(provider, "password.withdrawn").target("account", account.id));
+    Ok(Commit::changed(true, recorded))
+}
+
 pub enum Recovered {
     /// A link proves the mailbox, which is no second factor: where there is one, it is asked for.
     Done {

@@ -13,6 +13,7 @@ use platform::ids::{AccountId, OrganizationId};
 use platform::params;
 use platform::principals::{self, Account, AccountState};
 use platform::time::{MINUTE, Timestamp};
+use platform::web::guard::limits::network;
 use platform::{App, Ctx};
 
 use crate::factors::{self, State};
@@ -57,7 +58,7 @@ fn barred_here(
             .target("account", account)
             .with("reason", "network")
             .with("method", method.as_str())
-            .personal("network", platform::web::guard::limits::network(ctx.origin.ip));
+            .personal("network", network(ctx.origin.ip));
         (refusal, tx.record(event))
     }))
 }
@@ -124,7 +125,8 @@ fn wait(
     tx.execute(&sql::INSERT, row)?;
     let event = Event::new(provider, "sign_in.second_step_asked")
         .target("account", account.id)
-        .with("method", method.as_str());
+        .with("method", method.as_str())
+        .personal("network", network(ctx.origin.ip));
     let recorded = tx.record(event);
     Ok(Commit::changed(Entered::Pending(token), recorded))
 }
@@ -222,7 +224,7 @@ pub(crate) fn failed(
     let event = Event::new(sessions::provider_id(tx)?, "sign_in.second_step_failed")
         .target("account", account.id)
         .with("used_up", last)
-        .personal("network", platform::web::guard::limits::network(ctx.origin.ip));
+        .personal("network", network(ctx.origin.ip));
     Ok(tx.record(event))
 }
 
@@ -335,6 +337,7 @@ pub fn by_passkey(
         Proved::Wrong { account: None, .. } => Ok(Commit::unchanged(ByPasskey::Refused)),
         Proved::Wrong { account: Some(account), refusal } => {
             let event = Event::new(provider, "sign_in.failed").target("account", account);
+            let event = event.personal("network", network(ctx.origin.ip));
             let recorded = tx.record(event.with("step", "passkey").with("reason", refusal));
             Ok(Commit::changed(ByPasskey::Refused, recorded))
         }

@@ -34,6 +34,7 @@ pub(crate) mod sql;
 mod tests;
 
 pub use answering::{Answered, Staff, answer, assign, note, rate};
+pub use notices::{Runner, staff};
 pub use opening::{Acted, NewTicket, Opened, Who, close, open, reply};
 pub use queue::{Asked, Assigned, Standing, View, standing};
 

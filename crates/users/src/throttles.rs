@@ -59,14 +59,21 @@ pub fn refuses(
     let here = full(&network)? | full(&pair)?;
     let strange = full(&everywhere)?;
     let familiar = match account {
-        Some(account) => {
-            let since = now.minus(FAMILIAR);
-            tx.first(&sql::FAMILIAR, params![account, subject.network.as_str(), since])?.is_some()
-        }
+        Some(account) => is_familiar(tx, account, &subject.network, now)?,
         None => false,
     };
     let refused = here || (strange && !familiar);
     Ok(refused.then(|| window.plus(WINDOW).since(now).max(MINUTE)))
+}
+
+/// Whether the account had signed in from this network in the 90 days before `at`.
+pub fn is_familiar(
+    tx: &mut ReadTx,
+    account: AccountId,
+    network: &str,
+    at: Timestamp,
+) -> Result<bool, DbError> {
+    Ok(tx.first(&sql::FAMILIAR, params![account, network, at.minus(FAMILIAR), at])?.is_some())
 }
 
 /// Counts a failed try.

@@ -71,6 +71,7 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(30, "0030_scim_groups_of_user"),
     migration!(31, "0031_audit_retentions"),
     migration!(32, "0032_search_by_surname", postgres),
+    migration!(33, "0033_threats"),
 ];
 
 impl Migration {

@@ -219,6 +219,11 @@ impl Tx {
         self.pending.len()
     }
 
+    /// The events recorded so far, for a drill whose transaction is rolled back: nobody else ever sees them.
+    pub fn pending(&self) -> &[Event] {
+        &self.pending
+    }
+
     /// Appends pending events to their ledgers. Called once by the engine, before the commit.
     pub(super) fn flush(&mut self) -> Result<Vec<super::EventRef>, DbError> {
         if let Some(error) = &self.read.failed {

@@ -93,8 +93,8 @@ fn the_controls_of_the_foundation_are_built() {
     assert_eq!(
         built,
         [
-            "POL-C4", "USR-P1", "USR-P3", "USR-P4", "USR-P5", "USR-P6", "USR-C1", "USR-C2", "USR-C3",
-            "USR-C4", "USR-C5", "USR-C6", "USR-C7", "USR-C8", "USR-C9"
+            "POL-C4", "USR-P1", "USR-P2", "USR-P3", "USR-P4", "USR-P5", "USR-P6", "USR-C1", "USR-C2",
+            "USR-C3", "USR-C4", "USR-C5", "USR-C6", "USR-C7", "USR-C8", "USR-C9"
         ]
     );
 }

@@ -33,7 +33,7 @@ pub(super) const ROWS: &[Row] = &[
         duty: "Notice when the platform is used to do harm, and act on it.",
         halves: Halves::Provider(
             Half::new(
-                Control::NotBuilt { planned: "detectors with heartbeat, alerts and plays" },
+                Control::Built { page: Page("/provider/alerts"), not_yet: None },
                 Wording {
                     control: "Runs detectors that report that they are alive, raises alerts and offers the play for each.",
                     met_when: "all detectors are alive, and a synthetic attack raised its alert within 60 s",

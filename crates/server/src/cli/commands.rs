@@ -20,6 +20,7 @@ mod product;
 mod reviews;
 mod strong_sign_in;
 mod support;
+mod threats;
 
 #[derive(Subcommand)]
 pub enum Act {
@@ -45,6 +46,10 @@ pub enum Act {
     SetUp(support::SetUp),
     /// Reports of misuse: open, list, answer, test the channel
     AbuseReport(abuse_reports::AbuseReport),
+    /// Alerts of the provider's detectors: list, look, resolve, act
+    Alert(threats::Alert),
+    /// Detectors: heartbeats, stop, start
+    Detector(threats::Detector),
     /// Strong sign-in: managed accounts under single sign-on or a second factor, and those that are not
     StrongSignIn(strong_sign_in::StrongSignIn),
     /// Domains: add, list, check, remove
@@ -95,6 +100,8 @@ impl Act {
             Self::Desk(command) => command.run(),
             Self::SetUp(command) => command.run(),
             Self::AbuseReport(command) => command.run(),
+            Self::Alert(command) => command.run(),
+            Self::Detector(command) => command.run(),
             Self::StrongSignIn(command) => command.run(),
             Self::Domain(command) => command.run(),
             Self::Policy(command) => command.run(),

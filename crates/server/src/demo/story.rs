@@ -34,6 +34,7 @@ use super::{DemoError, STEP};
 
 mod access;
 mod growth;
+mod guessing;
 mod support;
 
 /// The story so far, and who acts in it.
@@ -54,7 +55,8 @@ pub(super) async fn settle(app: &App) -> Result<(), DbError> {
     loop {
         let worked = jobs::run_due(app).await?;
         let evaluated = responsibility::consumer_step(app.clone()).await?
-            + users::set_up_guide::consumer_step(app.clone()).await?;
+            + users::set_up_guide::consumer_step(app.clone()).await?
+            + threats::follow(app.clone()).await?;
         if worked == 0 && evaluated == 0 {
             return Ok(());
         }
@@ -442,6 +444,7 @@ impl Teller<'_> {
         self.try_report_channel(kestrel).await?;
         self.working_until(companies, end.minus(DAY * 16)).await?;
         self.invite(kestrel, "rita.moss@printworks.example").await?;
+        self.noticed_spray(harbor).await?;
         self.working_until(companies, end.minus(DAY * 5)).await?;
         self.start_review(kestrel, "First review").await?;
         self.resolved_ticket(kestrel).await?;
@@ -458,6 +461,10 @@ impl Teller<'_> {
         self.ask(harbor, 11, ("group", "I stand in for Anna in the night shift", 14)).await?;
         self.ask(harbor, 13, ("role:admin", "Moving the warehouse to the new directory", 7)).await?;
         self.open_tickets(harbor, companies).await?;
+        self.working_until(companies, end.minus(HOUR * 3)).await?;
+        if let Some(meridian) = companies.iter().find(|company| company.name == "Meridian Clinic") {
+            self.fresh_attacks(meridian, kestrel).await?;
+        }
         self.working_until(companies, end).await
     }
 }

@@ -13,6 +13,7 @@ mod products;
 mod reviews;
 mod streams;
 mod support;
+mod threats;
 
 use std::collections::{BTreeMap, BTreeSet};
 

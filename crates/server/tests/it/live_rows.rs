@@ -7,7 +7,7 @@ use platform::db::{Commit, DbError};
 use platform::events::Event;
 use platform::ids::{AccountId, OrganizationId};
 use platform::params;
-use platform::time::DAY;
+use platform::time::{DAY, MINUTE};
 use serde_json::{Value, json};
 use testkit::{Client, Kit};
 
@@ -44,13 +44,69 @@ async fn cell(client: &mut Client, slug: &str, row: &str, side: &str) -> String 
     format!("{}: {}", text("state"), text("reason"))
 }
 
+/// The detectors run beside the matrix here, as they do in the program.
+async fn watched<F: AsyncFn(&Kit)>(test: F) {
+    testkit::both_with(test, || {
+        let mut options = whole_program(&Script::default());
+        options.consumers = vec![threats::consumer_step, responsibility::consumer_step];
+        options
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_stopped_detector_turns_the_row_of_watching_and_back() {
+    watched(async |kit| {
+        let mut staff = kit.owner_of("northwind").await;
+        let row = async |staff: &mut Client| cell(staff, "northwind", "USR-P2", "provider").await;
+        kit.settle().await;
+        assert_eq!(row(&mut staff).await, "held: every detector is alive");
+        let one = "/api/v1/provider/detectors/guessing-many-accounts";
+        staff.post(&format!("{one}/stop"), json!({ "reason": "A load test" })).await.expect(200);
+        kit.settle().await;
+        assert_eq!(row(&mut staff).await, "gap: `guessing-many-accounts` is stopped");
+        // Its drill fails with it, and stands in the way until it passes again.
+        let ran =
+            staff.post("/api/v1/provider/drills", json!({ "rows": ["USR-P2"] })).await.expect(200).json();
+        assert_eq!(ran["drills"][0]["passed"], false, "{ran}");
+        staff.post(&format!("{one}/start"), json!({ "reason": "It is over" })).await.expect(200);
+        kit.settle().await;
+        assert!(row(&mut staff).await.contains("got through"), "{}", row(&mut staff).await);
+        let ran =
+            staff.post("/api/v1/provider/drills", json!({ "rows": ["USR-P2"] })).await.expect(200).json();
+        assert_eq!(ran["drills"][0]["passed"], true, "{ran}");
+        kit.settle().await;
+        assert_eq!(row(&mut staff).await, "held: every detector is alive");
+        // A customer sees the same.
+        let mut owner = kit.owner_of("harbor").await;
+        assert!(cell(&mut owner, "harbor", "USR-P2", "provider").await.starts_with("held"));
+        // Half an hour of heartbeats: it stays held all the time.
+        let since = held_since(&mut staff).await;
+        kit.advance_settled(MINUTE * 30, MINUTE).await;
+        assert_eq!(held_since(&mut staff).await, since);
+        // The loops stand still: nobody has to say so.
+        kit.advance(MINUTE * 5);
+        responsibility::consumer_step(kit.app.clone()).await.expect("a step");
+        assert!(row(&mut staff).await.starts_with("gap: `guessing-many-accounts` is silent"));
+        kit.settle().await;
+        assert_eq!(row(&mut staff).await, "held: every detector is alive");
+    })
+    .await;
+}
+
+async fn held_since(staff: &mut Client) -> Value {
+    let matrix = staff.get("/api/v1/organizations/northwind/matrix").await.expect(200).json();
+    let rows = matrix["rows"].as_array().expect("rows").clone();
+    rows.into_iter().find(|one| one["id"] == "USR-P2").expect("a row")["since"].clone()
+}
+
 #[tokio::test]
 async fn every_drill_passes_and_the_rows_follow() {
     on_both(async |kit, _| {
         let mut staff = kit.owner_of("northwind").await;
         let ran = staff.post("/api/v1/provider/drills", json!({})).await.expect(200).json();
         let drills = ran["drills"].as_array().expect("drills");
-        assert_eq!(drills.len(), 3, "{ran}");
+        assert_eq!(drills.len(), 4, "{ran}");
         assert!(drills.iter().all(|one| one["passed"] == true), "{ran}");
         kit.settle().await;
         for row in ["USR-P1", "USR-P4"] {

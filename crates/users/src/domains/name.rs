@@ -202,7 +202,7 @@ fn registrable_of(ascii: &str) -> Option<&str> {
 
 /// The first character that shows nothing but changes the text: control, format and filler characters. Joiners are
 /// left to the IDNA rules, which know where some languages need them.
-pub(crate) fn hidden_character(text: &str) -> Option<(usize, char)> {
+pub fn hidden_character(text: &str) -> Option<(usize, char)> {
     text.chars().enumerate().find(|(_, c)| is_hidden(*c))
 }
 

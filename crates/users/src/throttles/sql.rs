@@ -9,5 +9,6 @@ platform::statements! {
     pub(super) FORGET: Housekeeping = "delete from sign_in_failures where subject = $1 and window_start = $2";
     pub(super) CLEAN: Housekeeping = "delete from sign_in_failures where window_start < $1";
     pub(super) FAMILIAR: Platform =
-        "select 1 from sessions where account_id = $1 and network = $2 and created_at > $3 limit 1";
+        "select 1 from sessions
+         where account_id = $1 and network = $2 and created_at > $3 and created_at <= $4 limit 1";
 }

@@ -30,7 +30,7 @@ impl Words {
 }
 
 /// `?a=b&c=d` of those that are said.
-fn query(pairs: &[(&str, &str)]) -> String {
+pub(super) fn query(pairs: &[(&str, &str)]) -> String {
     let mut written = url::form_urlencoded::Serializer::new(String::new());
     for (name, value) in pairs.iter().filter(|(_, value)| !value.is_empty()) {
         written.append_pair(name, value);

@@ -39,6 +39,7 @@ pub(super) async fn tell(story: &mut Story<'_>, dns: &Script) {
     super::streams::tell(story, &mut owner).await;
     super::support::tell(story, &mut owner, &mut staff).await;
     super::abuse_reports::tell(story, &mut owner, &mut staff).await;
+    super::threats::tell(story, &mut staff).await;
     tokens(story, &mut owner).await;
     policies(story, &mut owner).await;
     domains(story, &mut owner, dns).await;

@@ -35,6 +35,7 @@ const COLUMNS: &[(&str, By<Thing>)] = &[
     ),
     ("access_reviews.state", Apart(WORK)),
     ("accounts.state", These(&[Thing::AccountSuspended])),
+    ("alerts.state", Apart(WORK)),
     ("api_tokens.revoked_at", These(&[Thing::ApiTokenRevoked])),
     ("audit_streams.state", Apart("a stream tells and lets nobody in")),
     (
