@@ -16,7 +16,7 @@ const ELSEWHERE = ["README.md", "check-a-build.md", "move-to-another-database.md
 // What stands for something in a command: how it is found, as JSON.
 const FOUND = {
   "--product-rule ID": ["access", "product-rules", "--organization", "harbor"],
-  "bailiwick alert ": ["alert", "list", "--state", "live"],
+  "bailiwick alert ": ["alert", "list", "--state", "live", "--severity", "critical"],
   "access approve ID": ["access", "requests", "--organization", "harbor", "--state", "waiting"],
   "job retry ID": ["job", "list"],
   "mail retry ID": ["mail", "list"],

@@ -380,7 +380,8 @@ async fn it_does_not_matter_where_the_feed_was_cut() {
             testkit::both_with(
                 async |kit| {
                     people(kit, 0).await;
-                    known.lock().unwrap().push(told_by(kit, seed, |turn| cut + turn % cut).await);
+                    let told = told_by(kit, seed, |turn| cut + turn % cut).await;
+                    known.lock().unwrap().push(told);
                     kit.settle().await;
                 },
                 options,
