@@ -75,7 +75,7 @@ async fn facts_end_with_time_alone() {
     both_with(
         async |kit| {
             // Shorter than the shortest life of other evidence.
-            const VALID: Duration = Duration::from_secs(600);
+            const VALID: Duration = Duration::from_secs(240);
             let (_, harbor) = start(kit).await;
             set_until(kit, harbor, "USR-C2", "met", VALID).await;
             step(kit).await;
@@ -367,7 +367,7 @@ async fn incremental_evaluation_equals_a_full_run_after_random_events() {
                 }
                 kit.settle().await;
                 let incremental = snapshot(kit).await;
-                assert_eq!(incremental.len(), 4 * 10 + 5, "seed {seed}");
+                assert_eq!(incremental.len(), 4 * 10 + 6, "seed {seed}");
                 check_counts(kit, "kept").await;
                 evaluate_everything(kit).await;
                 check_counts(kit, "counted anew").await;
