@@ -117,6 +117,12 @@ impl Connection {
         headers: &[(&str, &str)],
         body: &[u8],
     ) -> Result<Response> {
+        self.write(method, path, headers, body)?;
+        let address = self.address.clone();
+        read_response(self.stream()?, &address)
+    }
+
+    fn write(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<()> {
         let mut request = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\n", self.address);
         for (name, value) in headers {
             if !value.is_empty() {
@@ -129,10 +135,21 @@ impl Connection {
         request.push_str("\r\n");
         let mut bytes = request.into_bytes();
         bytes.extend_from_slice(body);
-        let address = self.address.clone();
-        let stream = self.stream()?;
-        stream.get_mut().write_all(&bytes).map_err(BenchError::io(format!("sending to {address}")))?;
-        read_response(stream, &address)
+        let failed = BenchError::io(format!("sending to {}", self.address));
+        self.stream()?.get_mut().write_all(&bytes).map_err(failed)
+    }
+
+    /// Gets a body in chunks, of any length, into `sink`, over a connection of its own; gives its bytes.
+    pub fn download(base: &str, path: &str, headers: &[(&str, &str)], sink: &mut impl Write) -> Result<u64> {
+        let mut connection = Self::new(base);
+        let address = connection.address.clone();
+        connection.write("GET", path, headers, b"")?;
+        let stream = connection.stream()?;
+        let head = read_head(stream, &address)?.expect(path, 200)?;
+        if is_chunked(&head) {
+            return copy_chunks(stream, &address, sink);
+        }
+        Err(BenchError::Protocol { address, what: "a long body that is not in chunks" })
     }
 
     fn stream(&mut self) -> Result<&mut BufReader<TcpStream>> {
@@ -150,7 +167,7 @@ impl Connection {
     }
 }
 
-fn read_response(stream: &mut impl BufRead, address: &str) -> Result<Response> {
+fn read_head(stream: &mut impl BufRead, address: &str) -> Result<Response> {
     let wrong = |what: &'static str| BenchError::Protocol { address: address.to_owned(), what };
     let failed = || BenchError::io(format!("reading from {address}"));
     let status_line = read_line(stream).map_err(failed())?;
@@ -165,14 +182,28 @@ fn read_response(stream: &mut impl BufRead, address: &str) -> Result<Response> {
         let (name, value) = line.split_once(':').ok_or_else(|| wrong("a header without a colon"))?;
         response.headers.push((name.to_owned(), value.trim().to_owned()));
     }
+    Ok(response)
+}
+
+fn is_chunked(response: &Response) -> bool {
+    response.header("transfer-encoding").is_some_and(|value| value.eq_ignore_ascii_case("chunked"))
+}
+
+fn chunk_size(line: &str) -> Option<usize> {
+    usize::from_str_radix(line.split(';').next().unwrap_or_default().trim(), 16).ok()
+}
+
+fn read_response(stream: &mut impl BufRead, address: &str) -> Result<Response> {
+    let wrong = |what: &'static str| BenchError::Protocol { address: address.to_owned(), what };
+    let failed = || BenchError::io(format!("reading from {address}"));
+    let mut response = read_head(stream, address)?;
     if matches!(response.status, 100..=199 | 204 | 304) {
         return Ok(response);
     }
-    if response.header("transfer-encoding").is_some_and(|value| value.eq_ignore_ascii_case("chunked")) {
+    if is_chunked(&response) {
         loop {
             let line = read_line(stream).map_err(failed())?;
-            let digits = line.split(';').next().unwrap_or_default().trim();
-            let size = usize::from_str_radix(digits, 16).map_err(|_| wrong("a chunk without a size"))?;
+            let size = chunk_size(&line).ok_or_else(|| wrong("a chunk without a size"))?;
             if size == 0 {
                 while !read_line(stream).map_err(failed())?.is_empty() {}
                 return Ok(response);
@@ -187,6 +218,25 @@ fn read_response(stream: &mut impl BufRead, address: &str) -> Result<Response> {
     let length = length.ok_or_else(|| wrong("a body without a length"))?;
     read_exactly(stream, &mut response.body, length, address)?;
     Ok(response)
+}
+
+/// A body in chunks, however long, into `sink`; gives its bytes.
+fn copy_chunks(stream: &mut impl BufRead, address: &str, sink: &mut impl Write) -> Result<u64> {
+    let wrong = |what: &'static str| BenchError::Protocol { address: address.to_owned(), what };
+    let failed = || BenchError::io(format!("reading from {address}"));
+    let mut bytes = 0;
+    loop {
+        let line = read_line(stream).map_err(failed())?;
+        let size = chunk_size(&line).ok_or_else(|| wrong("a chunk without a size"))? as u64;
+        if size == 0 {
+            return Ok(bytes);
+        }
+        let copied = std::io::copy(&mut stream.by_ref().take(size), sink).map_err(failed())?;
+        if copied != size || !read_line(stream).map_err(failed())?.is_empty() {
+            return Err(wrong("a chunk of another length than its size"));
+        }
+        bytes += size;
+    }
 }
 
 fn read_line(stream: &mut impl BufRead) -> std::io::Result<String> {
@@ -247,6 +297,17 @@ mod tests {
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nT: 1\r\n\r\n",
         );
         assert_eq!(response.unwrap().body, b"abcde");
+    }
+
+    #[test]
+    fn copies_chunks_and_refuses_cut_ones() {
+        let copy = |text: &str| {
+            let mut sink = Vec::new();
+            copy_chunks(&mut text.as_bytes(), "here", &mut sink).map(|bytes| (bytes, sink))
+        };
+        assert_eq!(copy("3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n").unwrap(), (5, b"abcde".to_vec()));
+        assert!(copy("3\r\nab").is_err());
+        assert!(copy("3\r\nabcd\r\n0\r\n\r\n").is_err());
     }
 
     #[test]

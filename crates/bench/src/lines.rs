@@ -9,13 +9,19 @@ use crate::report::{Bound, Check, Figure, Row, ratio};
 use crate::round::{Subject, interleave, median};
 use crate::setup::Setup;
 
+pub mod audit_log;
 mod client_tokens;
+mod flows;
 mod footprint;
+mod introspection;
 mod kill;
 mod login;
 mod matrix;
+mod passkeys;
+mod provisioning;
+mod saml;
 
-pub const ALL: [u32; 6] = [1, 2, 12, 19, 21, 22];
+pub const ALL: [u32; 12] = [1, 2, 3, 4, 5, 6, 11, 12, 13, 19, 21, 22];
 
 /// A round of line 12: over two seconds for the peer.
 const ENTRIES: u64 = 40_000;
@@ -25,13 +31,27 @@ const BATCH: u64 = 256;
 pub fn measure(line: u32, setup: &Setup) -> Result<Vec<Row>> {
     match line {
         1 => Ok(vec![login::measure(setup, "1a", OWASP)?, login::measure(setup, "1b", KEYCLOAK)?]),
-        2 => Ok(vec![client_tokens::measure(setup)?]),
+        2 => client_tokens::measure(setup),
+        3 => introspection::measure(setup),
+        4 => flows::measure(setup),
+        5 => passkeys::measure(setup),
+        6 => saml::measure(setup),
+        11 => provisioning::measure(setup),
         12 => audit_append(setup),
+        13 => audit_log::measure(setup),
         19 => matrix::measure(setup),
         21 => footprint::measure(setup),
         22 => kill::measure(setup),
-        other => Err(missing(&format!("no line `{other}` in this benchmark yet; known: 1 2 12 19 21 22"))),
+        other => {
+            let known: String = ALL.iter().map(|line| format!(" {line}")).collect();
+            Err(missing(&format!("no line `{other}` in this benchmark yet; known:{known}")))
+        }
     }
+}
+
+/// A peer, or why it did not start: its figure says so, and the others are measured.
+fn started<T>(peer: &Result<T>) -> Result<&T> {
+    peer.as_ref().map_err(|error| missing(&error.to_string()))
 }
 
 fn absent(why: &str) -> Figure {

@@ -37,6 +37,22 @@ pub fn closed<'a>(workers: usize, lasting: Duration, make: impl Fn(usize) -> Ste
     })
 }
 
+/// Does the steps 0 to `count`, each by whichever of `workers` is free; the first error ends its worker and is the result.
+pub fn each<'a>(workers: usize, count: u64, make: impl Fn(usize) -> Step<'a>) -> Result<Outcome> {
+    let next = AtomicU64::new(0);
+    run(workers, make, |step, delays| {
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            if number >= count {
+                return Ok(());
+            }
+            let started = Instant::now();
+            step(number)?;
+            delays.record(started.elapsed());
+        }
+    })
+}
+
 /// Sends `per_second` requests a second for `lasting`, each by whichever of `workers` is free.
 pub fn open<'a>(
     per_second: f64,
@@ -128,6 +144,19 @@ mod tests {
         assert!(numbers.len() >= 4);
         assert_eq!(numbers, (0..numbers.len() as u64).collect::<Vec<_>>());
         assert_eq!(outcome.delays.count(), numbers.len() as u64);
+    }
+
+    #[test]
+    fn a_count_is_done_once_each() {
+        let sum = AtomicU64::new(0);
+        let sum = &sum;
+        let outcome = each(3, 100, |_| {
+            Box::new(move |number| {
+                sum.fetch_add(number, Ordering::Relaxed);
+                Ok(())
+            })
+        });
+        assert_eq!((outcome.unwrap().delays.count(), sum.load(Ordering::Relaxed)), (100, 4950));
     }
 
     #[test]

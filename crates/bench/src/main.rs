@@ -28,6 +28,7 @@ mod product;
 mod realm;
 mod report;
 mod round;
+mod saml_verify;
 mod scale;
 mod seed;
 mod setup;
@@ -82,9 +83,12 @@ struct Run {
     /// Shorter rounds and no peers that need a big install.
     #[arg(long)]
     quick: bool,
-    /// Rounds each subject is measured.
-    #[arg(long, default_value_t = 5)]
-    rounds: usize,
+    /// Rounds each subject is measured: 5, and 3 when quick.
+    #[arg(long)]
+    rounds: Option<usize>,
+    /// Events of line 13: 10,000,000, and 200,000 when quick.
+    #[arg(long)]
+    events: Option<u64>,
     /// Puts the table into docs/benchmarks.md.
     #[arg(long)]
     write: bool,
@@ -125,6 +129,11 @@ impl Cost {
 enum Probe {
     Argon2(Cost),
     Es256,
+    Es256Verify,
+    Saml {
+        #[arg(long)]
+        folder: PathBuf,
+    },
     Fdatasync {
         #[arg(long)]
         folder: PathBuf,
@@ -185,7 +194,9 @@ fn setup(place: &Place, rounds: usize, quick: bool) -> Result<Setup> {
 
 /// Measures lines and prints the table; gives whether every bound of every line was met.
 fn run(arguments: &Run) -> Result<bool> {
-    let setup = setup(&arguments.place, arguments.rounds, arguments.quick)?;
+    let rounds = arguments.rounds.unwrap_or(if arguments.quick { 3 } else { 5 });
+    let mut setup = setup(&arguments.place, rounds, arguments.quick)?;
+    setup.events = arguments.events.unwrap_or(setup.events);
     process::pin_self(setup.load_core)?;
     let lines = if arguments.lines.is_empty() { lines::ALL.to_vec() } else { arguments.lines.clone() };
     let mut rows = Vec::new();
@@ -202,7 +213,9 @@ fn run(arguments: &Run) -> Result<bool> {
         }
     }
     let numbers: String = lines.iter().map(|line| format!(" {line}")).collect();
-    let command = format!("./bench{}{numbers}", if arguments.quick { " --quick" } else { "" });
+    let quick = if arguments.quick { " --quick" } else { "" };
+    let events = arguments.events.map_or_else(String::new, |events| format!(" --events {events}"));
+    let command = format!("./bench{quick}{events}{numbers}");
     let table = report::markdown(&command, &process::machine(), setup.disturbance(), &rows);
     println!("{table}");
     if arguments.write {
@@ -230,7 +243,7 @@ fn limits(place: &Place) -> Result<()> {
 }
 
 fn print_realm(users: u64, cost: &Cost) -> Result<()> {
-    serde_json::to_writer(std::io::stdout().lock(), &realm::document(users, cost.get())?)?;
+    serde_json::to_writer(std::io::stdout().lock(), &realm::document(users, 0, cost.get())?)?;
     Ok(())
 }
 
@@ -240,14 +253,21 @@ fn print_probe(lasting: Duration, probe: &Probe) -> Result<()> {
         println!("{}", serde_json::to_string(&audit::append(folder, load)?)?);
         return Ok(());
     }
+    if let Probe::Saml { folder } = probe {
+        println!("{}", serde_json::to_string(&saml_verify::verify(folder, lasting)?)?);
+        return Ok(());
+    }
     let figure = match probe {
         Probe::Argon2(cost) => probe::argon2(cost.get(), lasting),
         Probe::Es256 => probe::es256(lasting),
+        Probe::Es256Verify => probe::es256_verify(lasting),
         Probe::Fdatasync { folder } => probe::fdatasync(folder, lasting),
         Probe::SqliteTransactions { folder } => probe::sqlite_transactions(folder, lasting),
         Probe::SqliteRows { folder } => probe::sqlite_rows(folder, lasting),
         Probe::Matrix { data } => seed::recompute(data),
-        Probe::AuditAppend { .. } => return Err(product::missing("it prints its own figures")),
+        Probe::AuditAppend { .. } | Probe::Saml { .. } => {
+            return Err(product::missing("it prints its own figures"));
+        }
     };
     println!("{}", figure?);
     Ok(())

@@ -10,8 +10,17 @@ use crate::hashing::{HashCost, PASSWORD};
 use crate::http::{Connection, Cookies, encode};
 use crate::load;
 use crate::process::{self, Served};
-use crate::realm::{self, CLIENT, REALM, REDIRECT};
+use crate::realm::{self, CLIENT, REDIRECT};
 use crate::setup::Setup;
+
+mod postgres;
+mod small;
+
+pub use postgres::Postgres;
+pub use small::{Peer, install_saml, make_saml, oidc_client, verify_saml};
+
+pub const KEYCLOAK_TOKENS: &str = "/realms/bench/protocol/openid-connect/token";
+pub const KEYCLOAK_AUTHORIZE: &str = "/realms/bench/protocol/openid-connect/auth";
 
 #[derive(Deserialize)]
 struct Ready {
@@ -31,8 +40,13 @@ pub struct Keycloak {
 
 impl Keycloak {
     pub fn start(setup: &Setup, users: u64, cost: HashCost) -> Result<Self> {
+        Self::start_with(setup, users, 0, cost)
+    }
+
+    /// With so many clients that get tokens for themselves besides.
+    pub fn start_with(setup: &Setup, users: u64, machines: usize, cost: HashCost) -> Result<Self> {
         let file = setup.work().join("realm.json");
-        let document = serde_json::to_vec(&realm::document(users, cost)?)?;
+        let document = serde_json::to_vec(&realm::document(users, machines, cost)?)?;
         std::fs::write(&file, document).map_err(BenchError::io(format!("writing {}", file.display())))?;
         let mut command = Command::new(setup.root.join("bench-peers/keycloak.sh"));
         command.arg("serve").arg(file);
@@ -53,10 +67,25 @@ impl Keycloak {
         let outcome = load::closed(workers, lasting, |_| {
             let mut connection = Connection::new(&self.url);
             Box::new(move |number| {
-                form_login(&mut connection, &realm::user_name(number % self.users), PASSWORD)
+                form_login(&mut connection, &realm::user_name(number % self.users), PASSWORD).map(drop)
             })
         });
         outcome.map(|outcome| outcome.per_second())
+    }
+
+    /// Signs in the first `count` users; gives what each browser sends as its cookies.
+    pub fn sign_in(&self, workers: usize, count: u64) -> Result<Vec<String>> {
+        let cookies = std::sync::Mutex::new(Vec::new());
+        let kept = &cookies;
+        load::each(workers, count, |_| {
+            let mut connection = Connection::new(&self.url);
+            Box::new(move |number| {
+                let jar = form_login(&mut connection, &realm::user_name(number), PASSWORD)?;
+                kept.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(jar.line());
+                Ok(())
+            })
+        })?;
+        Ok(cookies.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner))
     }
 
     /// Log-ins a second by the direct grant: one request, no page, but three signed tokens.
@@ -71,10 +100,10 @@ impl Keycloak {
     }
 }
 
-fn form_login(connection: &mut Connection, user: &str, password: &str) -> Result<()> {
+fn form_login(connection: &mut Connection, user: &str, password: &str) -> Result<Cookies> {
     let mut cookies = Cookies::default();
     let path = format!(
-        "/realms/{REALM}/protocol/openid-connect/auth?client_id={CLIENT}&response_type=code&scope=openid&redirect_uri={}",
+        "{KEYCLOAK_AUTHORIZE}?client_id={CLIENT}&response_type=code&scope=openid&redirect_uri={}",
         encode(REDIRECT)
     );
     let page = connection.get(&path, &[])?.expect("Keycloak's log-in page", 200)?;
@@ -90,7 +119,8 @@ fn form_login(connection: &mut Connection, user: &str, password: &str) -> Result
     let answer = answer.expect("Keycloak's log-in form", 302)?;
     let place = answer.header("location").unwrap_or_default();
     if place.starts_with(REDIRECT) && place.contains("code=") {
-        return Ok(());
+        cookies.keep(&answer);
+        return Ok(cookies);
     }
     Err(BenchError::Answer {
         what: "Keycloak's log-in form".to_owned(),
@@ -100,7 +130,6 @@ fn form_login(connection: &mut Connection, user: &str, password: &str) -> Result
 }
 
 fn grant_login(connection: &mut Connection, user: &str, password: &str) -> Result<()> {
-    let path = format!("/realms/{REALM}/protocol/openid-connect/token");
     let fields = [
         ("grant_type", "password"),
         ("client_id", CLIENT),
@@ -108,7 +137,8 @@ fn grant_login(connection: &mut Connection, user: &str, password: &str) -> Resul
         ("username", user),
         ("password", password),
     ];
-    let answer = connection.post_form(&path, &[], &fields)?.expect("Keycloak's token endpoint", 200)?;
+    let answer =
+        connection.post_form(KEYCLOAK_TOKENS, &[], &fields)?.expect("Keycloak's token endpoint", 200)?;
     let tokens: serde_json::Value = serde_json::from_slice(&answer.body)?;
     if tokens["access_token"].is_string() {
         return Ok(());

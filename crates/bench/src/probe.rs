@@ -31,12 +31,31 @@ pub fn argon2(cost: HashCost, lasting: Duration) -> Result<f64> {
     Ok(f64::from(hashes) / started.elapsed().as_secs_f64())
 }
 
+fn failed(error: jose::Error) -> BenchError {
+    BenchError::Program { program: "ES256".to_owned(), why: error.to_string() }
+}
+
+fn es256_key() -> Result<jose::SigningKey> {
+    let pkcs8 = jose::SigningKey::generate(jose::Algorithm::Es256).map_err(failed)?;
+    jose::SigningKey::from_pkcs8(jose::Algorithm::Es256, &pkcs8).map_err(failed)
+}
+
+/// ES256 signatures verified a second, with nothing around them.
+pub fn es256_verify(lasting: Duration) -> Result<f64> {
+    let key = es256_key()?;
+    let signed = key.sign("at+jwt", br#"{"sub":"bench"}"#).map_err(failed)?;
+    let (keys, started) = ([key.public().clone()], Instant::now());
+    let mut tokens = 0u32;
+    while started.elapsed() < lasting {
+        std::hint::black_box(jose::Token::parse(&signed).and_then(|one| one.verify(&keys)).map_err(failed)?);
+        tokens += 1;
+    }
+    Ok(f64::from(tokens) / started.elapsed().as_secs_f64())
+}
+
 /// ES256 tokens signed a second, with nothing around them.
 pub fn es256(lasting: Duration) -> Result<f64> {
-    let failed =
-        |error: jose::Error| BenchError::Program { program: "ES256".to_owned(), why: error.to_string() };
-    let pkcs8 = jose::SigningKey::generate(jose::Algorithm::Es256).map_err(failed)?;
-    let key = jose::SigningKey::from_pkcs8(jose::Algorithm::Es256, &pkcs8).map_err(failed)?;
+    let key = es256_key()?;
     let (payload, started) = ([b'x'; 300], Instant::now());
     let mut tokens = 0u32;
     while started.elapsed() < lasting {
@@ -120,6 +139,7 @@ mod tests {
         let short = Duration::from_millis(20);
         assert!(argon2(HashCost { label: "test", memory_kib: 64, iterations: 1 }, short).unwrap() > 0.0);
         assert!(es256(short).unwrap() > 0.0);
+        assert!(es256_verify(short).unwrap() > 0.0);
         assert!(fdatasync(folder.path(), short).unwrap() > 0.0);
         let transactions = sqlite_transactions(folder.path(), short).unwrap();
         let rows = sqlite_rows(folder.path(), short).unwrap();

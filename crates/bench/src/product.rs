@@ -83,6 +83,12 @@ impl Server {
         self.child.id()
     }
 
+    /// Transactions that the store has committed since the start. Each is one sync of its log, whatever was gathered in it.
+    pub fn commits(&self) -> Result<f64> {
+        let page = Connection::new(&self.url).get("/metrics", &[])?.expect("/metrics", 200)?;
+        commits(&page.text()).ok_or_else(|| missing("the server does not count its commits"))
+    }
+
     /// SIGKILL, as a power cut ends it as far as the process is concerned.
     pub fn kill_minus_nine(mut self) -> Result<()> {
         let killed = self.child.kill().and_then(|()| self.child.wait().map(drop));
@@ -108,6 +114,10 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn commits(metrics: &str) -> Option<f64> {
+    metrics.lines().find_map(|line| line.strip_prefix("bailiwick_db_group_size_count ")?.trim().parse().ok())
 }
 
 /// Why a server ended, of what it wrote: its last error or panic, else its last line.
@@ -152,6 +162,13 @@ mod tests {
         );
         assert_eq!(reason("INFO a"), "INFO a");
         assert_eq!(reason(""), "it said nothing");
+    }
+
+    #[test]
+    fn commits_are_read_from_the_metrics() {
+        let page = "# TYPE x summary\nbailiwick_db_group_size_sum 9\nbailiwick_db_group_size_count 4\n";
+        assert_eq!(commits(page), Some(4.0));
+        assert_eq!(commits("other 1\n"), None);
     }
 
     #[test]

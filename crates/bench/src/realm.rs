@@ -17,8 +17,18 @@ pub fn user_name(number: u64) -> String {
     format!("user-{number:07}")
 }
 
-pub fn document(users: u64, cost: HashCost) -> Result<Value> {
+/// `machines` are clients that get tokens for themselves.
+pub fn document(users: u64, machines: usize, cost: HashCost) -> Result<Value> {
     let credentials = credentials(cost)?;
+    let mut clients = vec![json!({
+        "clientId": CLIENT,
+        "enabled": true,
+        "publicClient": true,
+        "standardFlowEnabled": true,
+        "directAccessGrantsEnabled": true,
+        "redirectUris": [REDIRECT],
+    })];
+    clients.extend((0..machines).map(machine));
     let users: Vec<Value> = (0..users).map(|number| user(number, &credentials)).collect();
     Ok(json!({
         "realm": REALM,
@@ -28,16 +38,30 @@ pub fn document(users: u64, cost: HashCost) -> Result<Value> {
         "eventsEnabled": true,
         "eventsExpiration": 86_400,
         "enabledEventTypes": ["LOGIN", "LOGIN_ERROR", "CODE_TO_TOKEN"],
-        "clients": [{
-            "clientId": CLIENT,
-            "enabled": true,
-            "publicClient": true,
-            "standardFlowEnabled": true,
-            "directAccessGrantsEnabled": true,
-            "redirectUris": [REDIRECT],
-        }],
+        "clients": clients,
         "users": users,
     }))
+}
+
+fn machine(number: usize) -> Value {
+    json!({
+        "clientId": format!("machine-{number}"),
+        "secret": machine_secret(number),
+        "enabled": true,
+        "standardFlowEnabled": false,
+        "serviceAccountsEnabled": true,
+        // As ours signs.
+        "attributes": { "access.token.signed.response.alg": "ES256" },
+    })
+}
+
+fn machine_secret(number: usize) -> String {
+    format!("secret-{number}-of-a-throw-away-server")
+}
+
+/// How a machine proves that it is itself.
+pub fn machine_authorization(number: usize) -> String {
+    format!("Basic {}", BASE64.encode(format!("machine-{number}:{}", machine_secret(number))))
 }
 
 /// Never called: the log-in ends with the redirect to it.
@@ -90,7 +114,8 @@ mod tests {
     #[test]
     fn every_user_has_a_name_of_its_own_and_a_password_of_the_cost() {
         let cost = HashCost { label: "test", memory_kib: 64, iterations: 3 };
-        let realm = document(40, cost).unwrap();
+        let realm = document(40, 3, cost).unwrap();
+        assert_eq!(realm["clients"].as_array().unwrap().len(), 4);
         let users = realm["users"].as_array().unwrap();
         let names: std::collections::BTreeSet<_> =
             users.iter().map(|user| user["username"].as_str()).collect();

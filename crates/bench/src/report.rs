@@ -23,6 +23,8 @@ pub struct Check {
 pub enum Bound {
     AtLeast(f64),
     AtMost(f64),
+    /// Nothing is asked of it: a ratio to be read. A missing one still fails the row.
+    Shown,
 }
 
 impl Bound {
@@ -30,6 +32,7 @@ impl Bound {
         match self {
             Self::AtLeast(bound) => figure >= bound,
             Self::AtMost(bound) => figure <= bound,
+            Self::Shown => true,
         }
     }
 }
@@ -98,12 +101,13 @@ fn figure_text(figure: &Figure, unit: &str) -> String {
 
 fn check_text(check: &Check) -> String {
     let bound = match check.bound {
-        Bound::AtLeast(bound) => format!("≥ {}", number(bound)),
-        Bound::AtMost(bound) => format!("≤ {}", number(bound)),
+        Bound::AtLeast(bound) => format!(" (≥ {})", number(bound)),
+        Bound::AtMost(bound) => format!(" (≤ {})", number(bound)),
+        Bound::Shown => String::new(),
     };
     match &check.figure {
-        Ok(figure) => format!("{} {} ({bound})", check.what, number(*figure)),
-        Err(_) => format!("{} not measured ({bound})", check.what),
+        Ok(figure) => format!("{} {}{bound}", check.what, number(*figure)),
+        Err(_) => format!("{} not measured{bound}", check.what),
     }
 }
 
@@ -197,6 +201,8 @@ mod tests {
         assert!(text.contains("20 %") && text.contains("Disturbed"), "{text}");
         assert!(text.contains("not measured: no server"), "{text}");
         assert!(text.contains("**no**"), "{text}");
+        assert!(row(Ok(1.0), Bound::Shown).met());
+        assert!(!row(Err("no server".to_owned()), Bound::Shown).met());
         let mut nothing_asked = row(Ok(1.0), Bound::AtLeast(0.0));
         nothing_asked.checks.clear();
         assert!(!nothing_asked.met());

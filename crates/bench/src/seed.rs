@@ -326,6 +326,32 @@ async fn session(app: &App, provider: OrganizationId, email: &str) -> Result<Str
     Ok(format!("{}={}", platform::web::browser::SESSION_COOKIE, token.text()))
 }
 
+/// Signs in the first `count` people; gives what each browser sends as its cookie.
+pub async fn sign_in(app: &App, count: u64) -> Result<Vec<String>> {
+    let provider = app.db().read(principals::provider).await?;
+    let provider = provider.ok_or_else(|| wrong("the provider", "there is none"))?.id;
+    let mut cookies = Vec::new();
+    for from in (0..count).step_by(500) {
+        let numbers = from..count.min(from + 500);
+        let ctx = app.ctx(Actor::Operator);
+        let inside = ctx.clone();
+        let written = app.db().write(&ctx, move |tx| {
+            let (mut made, mut last) = (Vec::new(), Commit::unchanged(()));
+            for number in numbers.clone() {
+                let account = principals::account_by_email(tx, &email(number))?
+                    .ok_or_else(|| DbError::Check(format!("no person {number}")))?;
+                let started = sessions::start(&inside, tx, provider, &account, Method::Password)?;
+                made.push(started.value().text());
+                last = started.map(drop);
+            }
+            Ok::<_, DbError>(last.map(|()| made))
+        });
+        let texts = written.await?.value.into_iter();
+        cookies.extend(texts.map(|text| format!("{}={text}", platform::web::browser::SESSION_COOKIE)));
+    }
+    Ok(cookies)
+}
+
 /// Runs what is due until nothing is. The full run of the matrix reads all evidence, so the seed's own events need not
 /// be looked at one by one: the cursor goes to their end first.
 async fn settle(app: &App) -> Result<()> {

@@ -12,6 +12,7 @@ use crate::error::{BenchError, Result};
 use crate::hashing::HashCost;
 use crate::load::pause;
 use crate::process::{self, CoreTicks};
+use crate::saml_verify::SamlRun;
 
 const LOOK: Duration = Duration::from_millis(300);
 
@@ -24,6 +25,8 @@ pub struct Setup {
     pub quick: bool,
     pub server_core: u32,
     pub load_core: u32,
+    /// Events of line 13.
+    pub events: u64,
     work: TempDir,
     /// The most that other programs used of the two cores when nothing of ours was under load.
     disturbance: Cell<f64>,
@@ -34,9 +37,10 @@ impl Setup {
     pub fn new(root: PathBuf, disk: &Path, rounds: usize, quick: bool, cores: (u32, u32)) -> Result<Self> {
         let work = tempfile::Builder::new().prefix("bailiwick-bench.").tempdir_in(disk);
         let work = work.map_err(BenchError::io(format!("making a folder in {}", disk.display())))?;
-        let round = Duration::from_secs(if quick { 3 } else { 10 });
-        let (server_core, load_core) = cores;
-        Ok(Self { root, rounds, round, quick, server_core, load_core, work, disturbance: Cell::new(0.0) })
+        let round = Duration::from_secs(if quick { 1 } else { 10 });
+        let events = if quick { 200_000 } else { 10_000_000 };
+        let ((server_core, load_core), disturbance) = (cores, Cell::new(0.0));
+        Ok(Self { root, rounds, round, quick, server_core, load_core, events, work, disturbance })
     }
 
     /// Looks, before a measurement, how busy the two cores are without it.
@@ -102,6 +106,16 @@ impl Setup {
     /// ES256 tokens signed a second on the server's core.
     pub fn es256(&self) -> Result<f64> {
         self.probe(&["es256"])
+    }
+
+    /// ES256 signatures verified a second on the server's core.
+    pub fn es256_verify(&self) -> Result<f64> {
+        self.probe(&["es256-verify"])
+    }
+
+    /// SAML sign-ins verified a second on the server's core.
+    pub fn saml(&self, folder: &Path) -> Result<SamlRun> {
+        self.probe(&["saml", "--folder", &folder.to_string_lossy()])
     }
 
     /// Median milliseconds of an fdatasync on the measured disk.

@@ -126,7 +126,8 @@ impl Authenticator {
         .into_bytes()
     }
 
-    fn cose(&self) -> Vec<u8> {
+    /// Its public key as authenticators write it (RFC 9052).
+    pub fn cose(&self) -> Vec<u8> {
         let point = self.key.public_key().as_ref();
         let int = cbor::integer;
         cbor::map(&[
