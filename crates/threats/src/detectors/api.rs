@@ -27,6 +27,7 @@ pub(crate) fn routes() -> Routes {
         )
         .add(
             routes::post(STOP, "detector.stop", manage, stop_one)
+                .recent()
                 .summary("Stop a detector; row USR-P2 is not held meanwhile")
                 .takes::<ReasonBody>()
                 .gives::<DetectorView>(200)

@@ -22,7 +22,7 @@ pub(crate) fn routes() -> Routes {
     let manage = Openness::Provider(Permission::ProviderManage);
     Routes::new()
         .add(routes::get(ONE, "detector.page", read, show))
-        .add(routes::post(STOP, "detector.stop_form", manage, stop).records("detector."))
+        .add(routes::post(STOP, "detector.stop_form", manage, stop).recent().records("detector."))
         .add(routes::post(START, "detector.start_form", manage, start).records("detector."))
 }
 

@@ -189,3 +189,13 @@ async fn the_console_stops_and_starts_with_a_reason() {
     )
     .await;
 }
+
+/// Whoever finds a session open neither blinds the platform nor takes people's passwords away.
+#[test]
+fn stopping_a_detector_and_taking_a_step_ask_for_a_recent_proof() {
+    let routes = (crate::AREA.routes)().infos();
+    let mut asking: Vec<&str> =
+        routes.iter().filter(|route| route.recent).map(|route| route.action).collect();
+    asking.sort_unstable();
+    assert_eq!(asking, ["alert.take_step", "alert.take_step_form", "detector.stop", "detector.stop_form"]);
+}

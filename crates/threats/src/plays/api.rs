@@ -25,6 +25,7 @@ pub(crate) fn routes() -> Routes {
         )
         .add(
             routes::post(PLAY, "alert.take_step", manage, take)
+                .recent()
                 .summary("Take one of the steps that the program can take")
                 .takes::<StepBody>()
                 .gives::<TakenView>(200)

@@ -14,7 +14,7 @@ use crate::alerts::{AlertId, pages};
 pub(crate) fn routes() -> Routes {
     const PLAY: &str = "/provider/alerts/{alert}/play";
     let manage = Openness::Provider(Permission::ProviderManage);
-    Routes::new().add(routes::post(PLAY, "alert.take_step_form", manage, take).records("alert."))
+    Routes::new().add(routes::post(PLAY, "alert.take_step_form", manage, take).recent().records("alert."))
 }
 
 #[derive(Deserialize)]
