@@ -133,8 +133,8 @@ fuzz() {
     done < <(cargo fuzz list --fuzz-dir "$folder")
   done
   [ "${#targets[@]}" -gt 0 ] || die "no fuzz target has \`$filter\` in its name"
-  # Twice as many as there are cores, since the time of each is fixed: half the minutes for half the tries.
-  printf '%s\0' "${targets[@]}" | xargs -0 -n 2 -P "$(($(nproc) * 2))" tools/test-area.sh fuzz-one ||
+  # Four times as many as there are cores, since the time of each is fixed: a quarter of the minutes and of the tries.
+  printf '%s\0' "${targets[@]}" | xargs -0 -n 2 -P "$(($(nproc) * 4))" tools/test-area.sh fuzz-one ||
     die "a fuzz target failed; its output is above"
 }
 

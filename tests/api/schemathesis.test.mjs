@@ -35,8 +35,9 @@ async function token(server, organization, scopes) {
   return made.secret;
 }
 
-// Runs schemathesis; resolves to its output and the cases of its JUnit report.
-function attack(server, name, bearer, parameters) {
+// Runs schemathesis, on the operations whose path `except` does not fit; resolves to its output and the cases of its
+// JUnit report.
+function attack(server, name, bearer, parameters, { except, phases } = {}) {
   const config = join(server.folder, `${name}.toml`);
   const report = join(server.folder, `${name}.xml`);
   const fixed = Object.entries(parameters).map(([key, value]) => `"path.${key}" = ${JSON.stringify(value)}\n`);
@@ -46,6 +47,8 @@ function attack(server, name, bearer, parameters) {
     ["--header", `Authorization: Bearer ${bearer}`, "--max-examples", EXAMPLES, "--seed", SEED],
     ["--generation-database", "none", "--workers", "1", "--request-timeout", "10", "--continue-on-failure"],
     ["--report", "junit", "--report-junit-path", report],
+    except ? ["--exclude-path-regex", except.source] : [],
+    phases ? ["--phases", phases] : [],
   ].flat();
   return new Promise((resolve, reject) => {
     const options = { cwd: server.folder, maxBuffer: 64 * 1024 * 1024 };
@@ -70,12 +73,13 @@ function cases(xml) {
   }));
 }
 
-async function judge(t, server, run) {
+async function judge(t, server, run, { except } = {}) {
   for (const { name, trouble } of run.cases) {
     await t.test(name, () => assert.ok(!trouble, trouble));
   }
   const { paths } = await (await fetch(`${server.url}/openapi.json`)).json();
-  const promised = Object.values(paths).flatMap((path) => Object.keys(path)).length;
+  const tried = Object.entries(paths).filter(([path]) => !except?.test(path));
+  const promised = tried.flatMap(([, path]) => Object.keys(path)).length;
   assert.ok(promised > 0, "openapi.json promises nothing");
   // Beside one case for each operation the report has one for the chains of operations.
   const operations = run.cases.filter(({ name }) => name !== "Stateful tests");
@@ -98,7 +102,9 @@ async function startServer(t) {
 test("an organization's administrator", async (t) => {
   const { server, customer } = await startServer(t);
   const bearer = await token(server, customer, OWN);
-  await judge(t, server, await attack(server, "administrator", bearer, { organization: customer, slug: customer }));
+  // The provider's are the next test's: here each of them is the same 403, however it is asked.
+  const part = { except: /^\/api\/v1\/provider\// };
+  await judge(t, server, await attack(server, "administrator", bearer, { organization: customer, slug: customer }, part), part);
 });
 
 test("the provider's administrator", async (t) => {
@@ -110,5 +116,6 @@ test("the provider's administrator", async (t) => {
 test("somebody who guesses every name", async (t) => {
   const { server, customer } = await startServer(t);
   const bearer = await token(server, customer, OWN);
-  await judge(t, server, await attack(server, "guesser", bearer, {}));
+  // Whatever else is right or wrong in a request, the name is unknown: requests made at random will do.
+  await judge(t, server, await attack(server, "guesser", bearer, {}, { phases: "fuzzing" }));
 });

@@ -7,13 +7,17 @@ import { inspect, openBrowser } from "./lib/browser.mjs";
 import { startBailiwick } from "./lib/server.mjs";
 
 const WIDTHS_PX = [390, 1280];
-// The second page of a kind has other things on it, but the same colours and columns.
-const SECOND_LOOKS = [[390, "dark"], [1280, "light"]];
+// Colours do not hang on the width, nor columns on the colours: two looks see both of each. The second page of a kind,
+// which has other things on it, is looked at the other way round. A look costs a second, and there are 400 of them.
+const LOOKS = [
+  [[390, "light"], [1280, "dark"]],
+  [[390, "dark"], [1280, "light"]],
+];
 const FIRST_LOAD_BYTES_MAX = 100_000;
 // What a list should take on the server; said, not insisted on: other programs share this machine.
 const SERVER_MS = 50;
 // A kind of page is looked at this often, with different things on it.
-const EACH_KIND_MAX = 2;
+const EACH_KIND_MAX = LOOKS.length;
 // Looked at side by side.
 const TABS = 3;
 const VISITORS = ["provider owner", "organization admin", "member"];
@@ -87,7 +91,7 @@ async function look(t, page, url, who, { found, wrong }) {
   seen.kinds.set(kind, looked + 1);
   const name = `demo-${kind.replaceAll(/[^a-z0-9A-Z]+/g, "-").replaceAll(/^-|-$/g, "")}-${looked + 1}`;
   try {
-    await inspect(page, name, looked === 0 ? { widths_px: WIDTHS_PX } : { looks: SECOND_LOOKS });
+    await inspect(page, name, { looks: LOOKS[looked] });
   } catch (error) {
     wrong(`${url.pathname}: ${error.message}\n${JSON.stringify(error.actual ?? "", null, 1)}`);
   }

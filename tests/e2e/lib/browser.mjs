@@ -16,6 +16,8 @@ import { chromium } from "playwright-core";
 export const WIDTHS_PX = [390, 768, 1280];
 
 const PICTURES = process.env.BAILIWICK_PICTURES ?? fileURLToPath(new URL("../../../target/pictures", import.meta.url));
+// Nobody looks at those of continuous integration, and a whole page costs half a second.
+const NO_PICTURES = process.env.CI === "true" && !process.env.BAILIWICK_PICTURES;
 
 function executable() {
   if (process.env.BAILIWICK_CHROMIUM) return process.env.BAILIWICK_CHROMIUM;
@@ -124,7 +126,7 @@ export async function inspect(page, name, { widths_px = WIDTHS_PX, looks } = {})
     await page.emulateMedia({ colorScheme: scheme });
     await assertAccessible(page);
     await assertNoSidewaysScroll(page);
-    await picture(page, `${name}-${width_px}-${scheme}`);
+    if (!NO_PICTURES) await picture(page, `${name}-${width_px}-${scheme}`);
   }
   await page.setViewportSize(was);
   await page.emulateMedia({ colorScheme: null });
