@@ -8,6 +8,8 @@
 //! A resolved alert opens again when it goes on within a day; one that was no attack only when it gets worse, so that a load
 //! test does not ring all day. After a day a new one is raised.
 //!
+//! Whom an alert was about is forgotten some time after it was resolved ([`jobs`]).
+//!
 //! What people decide, and what becomes worse, is recorded in the provider's ledger. Figures (tries, times, who was tried)
 //! are derived from the events of sign-in, and are kept without an event of their own.
 
@@ -22,9 +24,10 @@ use platform::time::{DAY, MINUTE, Timestamp};
 use platform::{App, Ctx};
 use serde::{Deserialize, Serialize};
 
-use crate::alert_notices;
+use crate::{alert_notices, person_alerts};
 
 pub(crate) mod api;
+pub(crate) mod jobs;
 pub(crate) mod pages;
 mod sql;
 #[cfg(test)]
@@ -146,7 +149,7 @@ pub struct Alert {
     pub organization: OrganizationId,
     pub id: AlertId,
     pub kind: String,
-    /// A network; or an account's id, or the address that was typed where there is no such account.
+    /// A network; or an account's id, or the address that was typed where there is no such account. Empty: forgotten.
     pub subject: String,
     pub severity: Severity,
     pub state: State,
@@ -209,7 +212,7 @@ pub(crate) fn see(app: &App, ctx: &Ctx, tx: &mut Tx, seen: &Sighting) -> Result<
             if attack || seen.severity > alert.severity {
                 reopen(app, ctx, tx, alert, seen).map(Some)
             } else {
-                keep(tx, &alert, seen, seen.fresh)?;
+                keep(ctx, tx, &alert, seen, (seen.fresh, Some(alert.last_at)))?;
                 Ok(None)
             }
         }
@@ -254,7 +257,7 @@ fn raise(
     ];
     tx.execute(&sql::INSERT, row)?;
     tx.execute(&sql::BEGIN_FIGURES, params![provider, alert.id, first_at, seen.at])?;
-    keep(tx, &alert, seen, seen.all)?;
+    keep(ctx, tx, &alert, seen, (seen.all, None))?;
     alert_notices::to_staff(app, ctx, tx, &alert, "was raised")?;
     let event = alert.event("alert.raised").personal("subject", &alert.subject);
     Ok(tx.record(told(event, seen)))
@@ -276,7 +279,7 @@ fn go_on(
     mut alert: Alert,
     seen: &Sighting,
 ) -> Result<Option<Recorded>, DbError> {
-    keep(tx, &alert, seen, seen.fresh)?;
+    keep(ctx, tx, &alert, seen, (seen.fresh, Some(alert.last_at)))?;
     if seen.severity <= alert.severity {
         return Ok(None);
     }
@@ -289,7 +292,7 @@ fn go_on(
 }
 
 fn reopen(app: &App, ctx: &Ctx, tx: &mut Tx, mut alert: Alert, seen: &Sighting) -> Result<Recorded, DbError> {
-    keep(tx, &alert, seen, seen.fresh)?;
+    keep(ctx, tx, &alert, seen, (seen.fresh, Some(alert.last_at)))?;
     alert.severity = alert.severity.max(seen.severity);
     let row = params![alert.organization, alert.id, alert.severity.as_str(), ctx.now];
     tx.execute(&sql::REOPEN, row)?;
@@ -297,8 +300,15 @@ fn reopen(app: &App, ctx: &Ctx, tx: &mut Tx, mut alert: Alert, seen: &Sighting) 
     Ok(tx.record(told(alert.event("alert.reopened"), seen)))
 }
 
-/// Adds to the figures of an alert.
-fn keep(tx: &mut Tx, alert: &Alert, seen: &Sighting, tries: u64) -> Result<(), DbError> {
+/// Adds to the figures of an alert: so many tries, and whom it saw since.
+fn keep(
+    ctx: &Ctx,
+    tx: &mut Tx,
+    alert: &Alert,
+    seen: &Sighting,
+    (tries, since): (u64, Option<Timestamp>),
+) -> Result<(), DbError> {
+    person_alerts::keep(ctx, tx, alert, &seen.sights, since)?;
     let (organization, id) = (alert.organization, alert.id);
     tx.execute(&sql::ADD, params![organization, id, tries, seen.at])?;
     let slot = i64::try_from(SLOT.as_micros()).unwrap_or(i64::MAX);

@@ -72,6 +72,7 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(31, "0031_audit_retentions"),
     migration!(32, "0032_search_by_surname", postgres),
     migration!(33, "0033_threats"),
+    migration!(34, "0034_person_alerts"),
 ];
 
 impl Migration {

@@ -5,10 +5,10 @@ use std::borrow::Cow;
 const MASK: &str = "****";
 /// Names whose value is masked in `name=value`, `name: value` and `"name":"value"`; also as the end of a longer name
 /// (`client_secret`, `set-cookie`).
-const NAMES: &[&str] =
+pub(super) const NAMES: &[&str] =
     &["password", "passwd", "secret", "token", "authorization", "cookie", "code_verifier", "otp"];
 /// What starts a token wherever it stands: our API tokens, and HTTP credentials.
-const STARTS: &[&str] = &["bwk_", "bearer ", "basic "];
+pub(super) const STARTS: &[&str] = &["bwk_", "bearer ", "basic "];
 
 /// `text` with passwords, tokens and cookies masked.
 pub fn redact(text: &str) -> Cow<'_, str> {
@@ -16,15 +16,15 @@ pub fn redact(text: &str) -> Cow<'_, str> {
     let mut out = String::new();
     let mut kept = 0;
     let mut at = 0;
-    while at < text.len() {
-        match secret_at(&lower, at) {
+    while let Some(begins) = next_beginning(&lower, at) {
+        match secret_at(&lower, begins) {
             Some((start, end)) if end > start => {
                 out.push_str(&text[kept..start]);
                 out.push_str(MASK);
                 kept = end;
                 at = end;
             }
-            _ => at += text[at..].chars().next().map_or(1, char::len_utf8),
+            _ => at = begins + 1,
         }
     }
     if kept == 0 {
@@ -32,6 +32,15 @@ pub fn redact(text: &str) -> Cow<'_, str> {
     }
     out.push_str(&text[kept..]);
     Cow::Owned(out)
+}
+
+/// Where from `at` on the two letters stand with which something of [`NAMES`] or [`STARTS`] begins, or `:/`. Nearly
+/// every line has no secret, and every request writes one.
+pub(super) fn next_beginning(lower: &str, at: usize) -> Option<usize> {
+    let found = lower.as_bytes()[at..].windows(2).position(|pair| {
+        matches!(pair, b"pa" | b"se" | b"to" | b"au" | b"co" | b"ot" | b"bw" | b"be" | b"ba" | b":/")
+    });
+    found.map(|found| at + found)
 }
 
 /// The bytes to mask when a secret is announced at `at`.

@@ -83,6 +83,14 @@ fn what_is_masked_and_what_is_not() {
 }
 
 #[test]
+fn every_name_and_start_is_looked_for() {
+    for text in redact::NAMES.iter().chain(redact::STARTS).chain(&["://"]) {
+        assert_eq!(redact::next_beginning(text, 0), Some(0), "{text}");
+        assert_eq!(redact::next_beginning(&format!("x{text}"), 1), Some(1), "{text}");
+    }
+}
+
+#[test]
 fn levels_are_checked() {
     for good in ["info", "WARN", "info,platform::db=debug", "off"] {
         assert_eq!(check_level(good), Ok(()), "{good}");

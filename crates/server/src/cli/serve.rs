@@ -13,7 +13,7 @@ use platform::{App, acme, jobs, log};
 
 use super::{CliError, block_on, config};
 use crate::start::{self, StartError};
-use crate::system::Metrics;
+use crate::system::{self, Metrics};
 
 #[derive(Args)]
 pub struct Serve {
@@ -136,6 +136,7 @@ async fn serve(config: Config) -> Result<(), CliError> {
     welcome(&app, demo).await?;
     let mut tasks = tokio::task::JoinSet::new();
     tasks.spawn(jobs::run(app.clone()));
+    tasks.spawn(system::keep_metrics_small(app.clone()));
     tasks.spawn(platform::secrets::rotation::follow(app.clone()));
     for area in app.areas() {
         for task in area.tasks {

@@ -76,6 +76,7 @@ const LARGE: &[&str] = &[
     "password_history",
     "passwords",
     "pending_sign_ins",
+    "person_alerts",
     "policies",
     "policy_accounts",
     "policy_groups",
@@ -213,6 +214,10 @@ fn tenant_statements_name_their_organization() {
 
 /// Tenant statements that see other organizations' rows, with what they look for there.
 const ACROSS: &[(&str, &str)] = &[
+    (
+        "threats::person_alerts::sql::LIST",
+        "the alerts are the provider's, the people in them the organization's",
+    ),
     ("users::claims::sql::CHOOSE_ALL", "who lost the domain earlier, and who is staff of the provider"),
     ("users::claims::sql::CHOOSE_NEW", "who is staff of the provider"),
     ("users::claims::sql::COUNT_TOUCHED", "who lost the domain earlier, and who is staff of the provider"),

@@ -81,7 +81,7 @@ pub(crate) struct AlertView {
     /// The detector that raised it.
     #[schema(example = "guessing-many-accounts")]
     kind: String,
-    /// A network, or the address of an account.
+    /// A network, or the address of an account; empty: forgotten, long after it was resolved.
     #[schema(example = "203.0.113.7")]
     subject: String,
     severity: Severity,
@@ -158,6 +158,9 @@ struct EventView {
     action: String,
     #[schema(value_type = String, format = DateTime)]
     at: Timestamp,
+    /// Who did it: an address, an API token, or the program.
+    #[schema(example = "nora.winter@northwind.example")]
+    by: String,
 }
 
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
@@ -281,7 +284,20 @@ pub(crate) struct Whole {
     /// With the other end as people know it.
     pub sightings: Vec<super::Seen>,
     pub slots: Vec<(Timestamp, u64)>,
-    pub history: Vec<StoredEvent>,
+    pub history: Vec<Happened>,
+}
+
+/// Something that happened to an alert.
+pub(crate) struct Happened {
+    pub event: StoredEvent,
+    /// Who did it, in words.
+    pub by: String,
+}
+
+fn history(tx: &mut platform::db::ReadTx, alert: &Alert) -> Result<Vec<Happened>, DbError> {
+    let events = super::history(tx, alert)?;
+    let lines = users::audit_log::lines(tx, alert.organization, events.clone())?;
+    Ok(events.into_iter().zip(lines).map(|(event, line)| Happened { event, by: line.actor }).collect())
 }
 
 pub(crate) async fn look(app: &App, id: AlertId) -> Result<Whole, Problem> {
@@ -291,7 +307,7 @@ pub(crate) async fn look(app: &App, id: AlertId) -> Result<Whole, Problem> {
         for seen in &mut sightings {
             seen.other = super::name_of(tx, &seen.other)?;
         }
-        let (slots, history) = (super::slots(tx, &alert)?, super::history(tx, &alert)?);
+        let (slots, history) = (super::slots(tx, &alert)?, history(tx, &alert)?);
         Ok::<_, DbError>(Some(Whole { named: named(tx, alert)?, sightings, slots, history }))
     });
     found.await?.ok_or_else(|| Problem::not_found("alert"))
@@ -309,7 +325,11 @@ async fn show(AppState(app): AppState<App>, Path(id): Path<AlertId>) -> platform
         alert: whole.named.into(),
         sightings: whole.sightings.into_iter().map(sighting).collect(),
         tries: whole.slots.into_iter().map(|(from, tries)| SlotView { from, tries }).collect(),
-        history: whole.history.into_iter().map(|one| EventView { action: one.action, at: one.at }).collect(),
+        history: whole
+            .history
+            .into_iter()
+            .map(|one| EventView { action: one.event.action, at: one.event.at, by: one.by })
+            .collect(),
     };
     Ok(Json(detail).into_response())
 }

@@ -67,11 +67,19 @@ fn severity_tone(severity: Severity) -> Tone {
     }
 }
 
-fn state_tone(state: State) -> Tone {
+pub(crate) fn state_tone(state: State) -> Tone {
     match state {
         State::Open => Tone::Warn,
         State::Acknowledged => Tone::Info,
         State::Resolved => Tone::Good,
+    }
+}
+
+pub(crate) fn outcome_tone(outcome: Outcome) -> Tone {
+    match outcome {
+        Outcome::Entered => Tone::Bad,
+        Outcome::Known => Tone::Warn,
+        Outcome::Failed => Tone::Info,
     }
 }
 
@@ -83,7 +91,10 @@ struct Line {
 }
 
 impl Line {
-    fn new(named: Named) -> Self {
+    fn new(mut named: Named) -> Self {
+        if named.subject.is_empty() {
+            "Forgotten".clone_into(&mut named.subject);
+        }
         Self {
             about: detectors::title(&named.alert.kind),
             severity: severity_tone(named.alert.severity),
@@ -228,6 +239,13 @@ fn happened(event: &StoredEvent) -> String {
 struct Happened {
     words: String,
     at: Timestamp,
+    by: String,
+}
+
+impl Happened {
+    fn new(one: api::Happened) -> Self {
+        Self { words: happened(&one.event), at: one.event.at, by: one.by }
+    }
 }
 
 enum Step {
@@ -334,17 +352,13 @@ async fn one(app: &App, access: &Access, id: AlertId, draft: Draft) -> platform:
             .into_iter()
             .take(SHOWN)
             .map(|seen| {
-                let tone = match seen.outcome {
-                    Outcome::Entered => Tone::Bad,
-                    Outcome::Known => Tone::Warn,
-                    Outcome::Failed => Tone::Info,
-                };
+                let tone = outcome_tone(seen.outcome);
                 (seen, tone)
             })
             .collect(),
         chart: chart(&slots),
         steps: steps.into_iter().map(Step::new).collect(),
-        happened: history.iter().map(|one| Happened { words: happened(one), at: one.at }).collect(),
+        happened: history.into_iter().map(Happened::new).collect(),
         verdicts: Verdict::ALL.iter().map(|one| Choice::new(one.as_str(), one.label(), verdict)).collect(),
         staff: whose,
         note: draft.note,

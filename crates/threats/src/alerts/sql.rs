@@ -80,4 +80,17 @@ platform::statements! {
     pub(super) SIGHTINGS: Tenant =
         "select other, outcome, first_at, last_at from alert_sightings where organization_id = $1 and alert_id = $2
          order by case outcome when 'entered' then 0 when 'known' then 1 else 2 end, last_at desc, other limit 1000";
+
+    // ---- forgetting
+    pub(super) TO_FORGET: Tenant =
+        "select id from alerts where organization_id = $1 and state = 'resolved' and subject <> '' and state_at < $2
+         order by state_at limit $3";
+    pub(super) FORGET_SUBJECT: Tenant =
+        "update alerts set subject = '', note = '' where organization_id = $1 and id = $2";
+    pub(super) FORGET_SIGHTINGS: Housekeeping =
+        "delete from alert_sightings where organization_id = $1 and alert_id = $2";
+    pub(super) FORGET_SLOTS: Housekeeping =
+        "delete from alert_slots where organization_id = $1 and alert_id = $2";
+    pub(super) FORGET_MAILS: Housekeeping =
+        "delete from alert_mails where organization_id = $1 and alert_id = $2";
 }

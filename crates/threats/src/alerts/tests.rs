@@ -248,3 +248,48 @@ async fn the_console_shows_what_there_is_to_do() {
     )
     .await;
 }
+
+#[tokio::test]
+async fn whom_an_alert_was_about_is_forgotten_in_time() {
+    testkit::both_with(
+        async |kit| {
+            let (mut staff, emails) = people(kit, 10).await;
+            attack(kit, "203.0.113.7", &emails).await;
+            attack(kit, "203.0.113.8", &emails).await;
+            let [open, id] = all(kit).await.iter().map(|alert| alert.id).collect::<Vec<_>>()[..] else {
+                panic!("two alerts");
+            };
+            let body = json!({ "verdict": "true_positive", "note": "Ann was tried" });
+            staff.post(&format!("{API}/{id}/resolve"), body).await.expect(200);
+            let days = async |days: u32| {
+                let by = platform::time::DAY * days;
+                kit.advance_settled(by, by).await;
+            };
+            days(jobs::DAYS - 1).await;
+            assert_eq!(show(&mut staff, id).await["sightings"].as_array().unwrap().len(), 10);
+            let mut owner = kit.owner_of("harbor").await;
+            let theirs = "/api/v1/organizations/harbor/alerts?state=resolved";
+            assert_eq!(owner.get(theirs).await.expect(200).json()["items"].as_array().unwrap().len(), 10);
+            days(2).await;
+            let after = show(&mut staff, id).await;
+            assert_eq!(
+                (&after["alert"]["subject"], &after["alert"]["note"], &after["alert"]["verdict"]),
+                (&json!(""), &json!(""), &json!("true_positive"))
+            );
+            assert_eq!((&after["sightings"], &after["tries"]), (&json!([]), &json!([])));
+            assert_eq!(owner.get(theirs).await.expect(200).json()["items"], json!([]));
+            let page = staff.get(&format!("/provider/alerts/{id}")).await.expect(200).text();
+            assert!(page.contains("Forgotten") && !page.contains("harbor.example"), "{page}");
+            // What nobody has resolved is kept.
+            assert_eq!(show(&mut staff, open).await["sightings"].as_array().unwrap().len(), 10);
+            // The provider's audit log may forget sooner, and alerts with it.
+            let audit = "/api/v1/organizations/northwind/audit/retention";
+            staff.put(audit, json!({ "days": 30 })).await.expect(200);
+            staff.post(&format!("{API}/{open}/resolve"), json!({ "verdict": "benign" })).await.expect(200);
+            days(31).await;
+            assert_eq!(show(&mut staff, open).await["sightings"], json!([]));
+        },
+        options,
+    )
+    .await;
+}

@@ -32,6 +32,18 @@ enum AlertCommand {
         #[arg(long, default_value = "")]
         q: String,
     },
+    /// People of an organization in alerts, the newest first: what its admins see
+    People {
+        /// The organization's short name
+        #[arg(long)]
+        organization: String,
+        /// open, acknowledged, resolved, or live for all but resolved ones; all when not said
+        #[arg(long, default_value = "")]
+        state: String,
+        /// failed, known or entered: how far somebody got
+        #[arg(long, default_value = "")]
+        outcome: String,
+    },
     /// One alert with who was tried, when, and what happened to it
     Show { id: String },
     /// Say that somebody looks at it
@@ -65,6 +77,7 @@ impl Alert {
         let Self { command, target } = self;
         let columns: &[&str] = match &command {
             C::Play { .. } => &["step", "title", "would"],
+            C::People { .. } => &["account", "outcome", "kind", "network", "networks", "last_seen", "state"],
             _ => &["id", "severity", "state", "kind", "subject", "tries", "last_seen", "assigned_to"],
         };
         let work = async |client: &Client| match command {
@@ -73,6 +86,13 @@ impl Alert {
                 let pairs: Vec<(&str, &str)> =
                     pairs.iter().map(|(name, value)| (*name, value.as_str())).collect();
                 client.all(&format!("{BASE}{}", query(&pairs))).await.map(Value::Array)
+            }
+            C::People { organization, state, outcome } => {
+                let pairs = query(&[("state", &state), ("outcome", &outcome)]);
+                client
+                    .all(&format!("/api/v1/organizations/{organization}/alerts{pairs}"))
+                    .await
+                    .map(Value::Array)
             }
             C::Show { id } => client.get(&format!("{BASE}/{id}")).await,
             C::Acknowledge { id } => client.post(&format!("{BASE}/{id}/acknowledge"), json!({})).await,
