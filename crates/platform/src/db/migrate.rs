@@ -73,6 +73,7 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(32, "0032_search_by_surname", postgres),
     migration!(33, "0033_threats"),
     migration!(34, "0034_person_alerts"),
+    migration!(35, "0035_covering_indexes"),
 ];
 
 impl Migration {

@@ -438,6 +438,41 @@ async fn no_statement_reads_a_large_table_from_end_to_end() {
     only("scans of large tables", scans, SCANS);
 }
 
+/// Large tables of which one organization has a few rows.
+const FEW_OF_EACH: &[&str] =
+    &["cells", "connections", "domains", "ledger_heads", "policy_groups", "set_up_guides"];
+
+/// `statement: table`, with why an inner loop over all of an organization's rows is right.
+const WALKS: &[(&str, &str)] = &[(
+    "users::social_login::sql::USERS: connection_links",
+    "the provider's links, of one connection at a time",
+)];
+
+/// A loop over an organization's people inside of which all its rows of another table are walked is quadratic: ten
+/// thousand members of ten thousand groups' members kept the one writer for seconds.
+#[tokio::test]
+async fn no_inner_loop_walks_all_rows_of_an_organization() {
+    let all = registered();
+    let sqlite = database::sqlite();
+    let db = Db::open(&sqlite.url).await.expect("SQLite opens");
+    let mut walks = Vec::new();
+    for described in db.describe_statements().await.expect("plans") {
+        let statement = all.iter().find(|statement| statement.name == described.name).expect("registered");
+        let names = aliases(statement.sqlite());
+        let loops =
+            described.plan.iter().filter(|step| step.starts_with("SEARCH ") || step.starts_with("SCAN "));
+        for step in loops.skip(1).filter(|step| step.ends_with("(organization_id=?)")) {
+            let walked = step.trim_start_matches("SEARCH ").split(' ').next().unwrap_or_default();
+            let Some(table) = names.get(walked).map(String::as_str) else { continue };
+            if LARGE.contains(&table) && !FEW_OF_EACH.contains(&table) {
+                walks.push(format!("{}: {table}", described.name));
+            }
+        }
+    }
+    walks.dedup();
+    only("inner loops over an organization", walks, WALKS);
+}
+
 #[tokio::test]
 async fn every_table_is_known_to_be_large_or_small() {
     let sqlite = database::sqlite();

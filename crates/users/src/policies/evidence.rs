@@ -56,9 +56,10 @@ fn evaluate_decided(
     let all = landscape(tx, organization)?;
     let fresh = |policy: &InForce| policy.decided_at.plus(DECISION_LASTS) > now;
     let all_fresh = default_of(&all).is_some() && all.policies.iter().all(fresh);
-    let (covered, people) = if all_fresh {
+    let none_fresh = !all.policies.iter().any(fresh);
+    let (covered, people) = if all_fresh || none_fresh {
         let people: u64 = tx.scalar(&sql::COUNT_ACTIVE, params![organization])?.unwrap_or(0);
-        (people, people)
+        (if all_fresh { people } else { 0 }, people)
     } else {
         dry_run::count_covered(tx, organization, &all, &fresh)?
     };
