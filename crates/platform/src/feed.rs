@@ -123,7 +123,60 @@ fn place(row: Option<&Row>) -> Result<Cursor, DbError> {
     )
 }
 
+/// How a consumer shares the store with everybody else. Whoever writes waits for its steps, so after a long one the others
+/// have the store to themselves; and while more happens than small batches take, batches grow, so that what many events
+/// concern is looked at once.
+pub struct Pace {
+    limit: u32,
+    rests: u32,
+    rest_max: Duration,
+}
+
+impl Pace {
+    /// Small enough that a batch keeps other writers waiting for milliseconds only.
+    const EVENTS: u32 = 100;
+    const EVENTS_MAX: u32 = 3_200;
+    const STEP_SHORT: Duration = Duration::from_millis(20);
+
+    /// A consumer that rests so many times as long as its last step took, and never longer than `rest_max`.
+    pub const fn new(rests: u32, rest_max: Duration) -> Self {
+        Self { limit: Self::EVENTS, rests, rest_max }
+    }
+
+    /// The size of the next batch.
+    pub fn limit(&self) -> u32 {
+        self.limit
+    }
+
+    /// After a step with so many events that took so long: how long to rest.
+    pub fn after(&mut self, events: usize, step: Duration) -> Duration {
+        let full = u32::try_from(events).is_ok_and(|events| events >= self.limit);
+        self.limit = if full { (self.limit * 4).min(Self::EVENTS_MAX) } else { Self::EVENTS };
+        if step > Self::STEP_SHORT { (step * self.rests).min(self.rest_max) } else { Duration::ZERO }
+    }
+}
+
 /// Waits until something may have been committed after `seen`, or [`POLL`] has passed.
 pub async fn wait(commits: &mut tokio::sync::watch::Receiver<u64>) {
     let _ = tokio::time::timeout(POLL, commits.changed()).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_grow_while_they_are_full_and_others_have_their_turn() {
+        let mut pace = Pace::new(9, Duration::from_millis(500));
+        let mut after = |events, ms| {
+            let rest = pace.after(events, Duration::from_millis(ms));
+            (rest.as_millis(), pace.limit())
+        };
+        assert_eq!(after(99, 5), (0, 100));
+        assert_eq!(
+            [after(100, 20), after(400, 30), after(1_600, 60)],
+            [(0, 400), (270, 1_600), (500, 3_200)]
+        );
+        assert_eq!([after(3_200, 900), after(3_199, 1), after(0, 0)], [(500, 3_200), (0, 100), (0, 100)]);
+    }
 }

@@ -1,7 +1,7 @@
 //! What drives the engine: the change feed, the clock, and a full run every night.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use platform::db::{DbError, Tx};
@@ -18,6 +18,8 @@ pub const CONSUMER: &str = "matrix";
 /// Small enough that a batch keeps other writers waiting for milliseconds only.
 const EVENTS: u32 = 100;
 const DUE: u32 = 100;
+/// A quarter of the time for the matrix, whose cells turn within a second.
+const PACE: feed::Pace = feed::Pace::new(3, Duration::from_millis(250));
 /// On PostgreSQL a committed event shows only when no older transaction runs any more: mostly some milliseconds.
 const VISIBILITY_WAIT: Duration = Duration::from_millis(5);
 const VISIBILITY_TRIES: u32 = 100;
@@ -33,23 +35,33 @@ pub(crate) const SCHEDULE: Schedule = Schedule { kind: EVALUATE_ALL, every: DAY 
 /// One step: a batch of the feed, then a batch of due cells; gives how much there was. Takes no write lock when there
 /// is nothing to do.
 pub fn consumer_step(app: App) -> BoxFuture<'static, Result<usize, DbError>> {
+    Box::pin(async move { step(&app, EVENTS).await.map(|done| done.events + done.due) })
+}
+
+/// How much a step did.
+struct Done {
+    events: usize,
+    due: usize,
+}
+
+fn step(app: &App, limit: u32) -> BoxFuture<'_, Result<Done, DbError>> {
     Box::pin(async move {
-        let mut done = 0;
+        let mut events = 0;
         for _ in 0..VISIBILITY_TRIES {
             if feed::caught_up(app.db(), CONSUMER).await? {
                 break;
             }
-            done = step_feed(&app).await?;
-            if done > 0 {
+            events = step_feed(app, limit).await?;
+            if events > 0 {
                 break;
             }
             tokio::time::sleep(VISIBILITY_WAIT).await;
         }
-        let now = app.clock().now();
+        let (now, mut due) = (app.clock().now(), 0);
         if app.db().read(cells::next_due).await?.is_some_and(|due| due <= now) {
-            done += step_due(&app).await?;
+            due = step_due(app).await?;
         }
-        Ok(done)
+        Ok(Done { events, due })
     })
 }
 
@@ -69,10 +81,10 @@ where
     }
 }
 
-async fn step_feed(app: &App) -> Result<usize, DbError> {
+async fn step_feed(app: &App, limit: u32) -> Result<usize, DbError> {
     without_broken(|watch| {
         let (engine, clock) = (Engine::of(app), app.clock().clone());
-        feed::step(app.db(), CONSUMER, EVENTS, move |tx, events| engine.take(tx, events, clock.now(), &watch))
+        feed::step(app.db(), CONSUMER, limit, move |tx, events| engine.take(tx, events, clock.now(), &watch))
     })
     .await
 }
@@ -102,9 +114,12 @@ pub(crate) fn task(app: App) -> BoxFuture<'static, ()> {
         if let Err(error) = look_anew_after_an_upgrade(&app).await {
             tracing::error!(%error, "cannot ask for a full run of the matrix");
         }
+        let mut pace = PACE;
         while !app.draining() {
-            match consumer_step(app.clone()).await {
-                Ok(0) => {
+            let began = Instant::now();
+            match step(&app, pace.limit()).await {
+                Ok(Done { events: 0, due: 0 }) => {
+                    pace = PACE;
                     let tick = app.clock().sleep_until(app.clock().now().plus(feed::POLL), feed::POLL);
                     tokio::select! {
                         () = feed::wait(&mut commits) => {}
@@ -112,7 +127,13 @@ pub(crate) fn task(app: App) -> BoxFuture<'static, ()> {
                         () = app.drained() => {}
                     }
                 }
-                Ok(_) => {}
+                Ok(done) => {
+                    let rest = pace.after(done.events, began.elapsed());
+                    tokio::select! {
+                        () = tokio::time::sleep(rest) => {}
+                        () = app.drained() => {}
+                    }
+                }
                 Err(error) => {
                     tracing::error!(%error, "the matrix cannot be brought up to date");
                     tokio::select! {

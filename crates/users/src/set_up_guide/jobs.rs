@@ -2,7 +2,7 @@
 //! some steps come and go with time alone.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use platform::db::{DbError, Tx};
@@ -20,6 +20,8 @@ use super::{Sources, refresh, sql};
 pub const CONSUMER: &str = "set_up_guides";
 const EVENTS: u32 = 100;
 const PAGE: u32 = 50;
+/// Nobody waits for a tick on a list of things to do.
+const PACE: feed::Pace = feed::Pace::new(9, Duration::from_secs(2));
 /// On PostgreSQL a committed event shows only when no older transaction runs any more: mostly some milliseconds.
 const VISIBILITY_WAIT: Duration = Duration::from_millis(5);
 const VISIBILITY_TRIES: u32 = 100;
@@ -69,13 +71,17 @@ fn take(tx: &mut Tx, sources: &Sources, events: &[StoredEvent], now: Timestamp) 
 
 /// One step: a batch of the feed; gives how many events there were.
 pub fn consumer_step(app: App) -> BoxFuture<'static, Result<usize, DbError>> {
+    Box::pin(async move { step(&app, EVENTS).await })
+}
+
+fn step(app: &App, limit: u32) -> BoxFuture<'_, Result<usize, DbError>> {
     Box::pin(async move {
         for _ in 0..VISIBILITY_TRIES {
             if feed::caught_up(app.db(), CONSUMER).await? {
                 return Ok(0);
             }
-            let (sources, clock) = (Sources::of(&app), app.clock().clone());
-            let taken = feed::step(app.db(), CONSUMER, EVENTS, move |tx, events| {
+            let (sources, clock) = (Sources::of(app), app.clock().clone());
+            let taken = feed::step(app.db(), CONSUMER, limit, move |tx, events| {
                 take(tx, &sources, events, clock.now())
             })
             .await?;
@@ -97,20 +103,21 @@ pub(crate) fn task(app: App) -> BoxFuture<'static, ()> {
         if let Err(error) = begun {
             tracing::error!(%error, "cannot find the end of the feed");
         }
+        let mut pace = PACE;
         while !app.draining() {
-            let pause = match consumer_step(app.clone()).await {
-                Ok(0) => true,
-                Ok(_) => false,
+            let began = Instant::now();
+            let taken = match step(&app, pace.limit()).await {
+                Ok(taken) => taken,
                 Err(error) => {
                     tracing::error!(%error, "the progress of guided set-up cannot be kept");
-                    true
+                    0
                 }
             };
-            if pause {
-                tokio::select! {
-                    () = feed::wait(&mut commits) => {}
-                    () = app.drained() => {}
-                }
+            let rest = pace.after(taken, began.elapsed());
+            tokio::select! {
+                () = tokio::time::sleep(rest), if taken > 0 => {}
+                () = feed::wait(&mut commits), if taken == 0 => {}
+                () = app.drained() => {}
             }
         }
     })
