@@ -116,7 +116,7 @@ async fn try_once(
 async fn look_up(app: &App, ctx: &Ctx, subject: Subject) -> Result<Known, DbError> {
     let now = ctx.now;
     app.db()
-        .read(move |tx| {
+        .look_up(move |tx| {
             let provider = sessions::provider_id(tx)?;
             let account = principals::account_by_email(tx, &subject.email)?;
             let id = account.as_ref().map(|account| account.id);

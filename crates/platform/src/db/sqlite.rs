@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection as SqliteConnection, OpenFlags, ToSql};
 use tokio::sync::mpsc::error::SendTimeoutError;
@@ -101,19 +102,31 @@ impl Sqlite {
                 Some(connection) => connection,
                 None => open_connection(&path, true)?,
             };
-            run(&connection, "begin deferred")?;
-            let mut tx = ReadTx::new(Connection::Sqlite(connection));
-            let result = catch_unwind(AssertUnwindSafe(|| rule(&mut tx)));
-            if let Connection::Sqlite(connection) = tx.connection
-                && run(&connection, "rollback").is_ok()
-                && let Ok(mut pool) = readers.lock()
-            {
-                pool.push(connection);
-            }
+            let result = read_by(connection, &readers, rule);
             drop(permit);
-            result.unwrap_or_else(|_| Err(DbError::Panicked.into()))
+            result
         });
         task.await.unwrap_or_else(|_| Err(DbError::Closed.into()))
+    }
+
+    /// On this thread when a reader waits in the pool; otherwise as [`Sqlite::read`].
+    pub(super) async fn look_up<T, E, F>(&self, rule: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<DbError> + Send + 'static,
+        F: FnOnce(&mut ReadTx) -> Result<T, E> + Send + 'static,
+    {
+        let pooled = {
+            let permit = self.permits.try_acquire().ok();
+            permit.and_then(|permit| {
+                let connection = self.readers.lock().ok().and_then(|mut pool| pool.pop())?;
+                Some((permit, connection))
+            })
+        };
+        match pooled {
+            Some((_permit, connection)) => read_by(connection, &self.readers, rule),
+            None => self.read(rule).await,
+        }
     }
 
     pub(super) async fn write<T, E, F>(&self, ctx: Option<Ctx>, rule: F) -> Result<Written<T>, E>
@@ -146,6 +159,24 @@ impl Sqlite {
     }
 }
 
+/// Runs `rule` on one snapshot of `connection`, which goes (back) into the pool unless its transaction cannot be ended.
+fn read_by<T, E: From<DbError>>(
+    connection: SqliteConnection,
+    readers: &Mutex<Vec<SqliteConnection>>,
+    rule: impl FnOnce(&mut ReadTx) -> Result<T, E>,
+) -> Result<T, E> {
+    run(&connection, "begin deferred")?;
+    let mut tx = ReadTx::new(Connection::Sqlite(connection));
+    let result = catch_unwind(AssertUnwindSafe(|| rule(&mut tx)));
+    if let Connection::Sqlite(connection) = tx.connection
+        && run(&connection, "rollback").is_ok()
+        && let Ok(mut pool) = readers.lock()
+    {
+        pool.push(connection);
+    }
+    result.unwrap_or_else(|_| Err(DbError::Panicked.into()))
+}
+
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, DbError> + Send + 'static,
 ) -> Result<T, DbError> {
@@ -160,6 +191,11 @@ fn open_connection(path: &Path, read_only: bool) -> Result<SqliteConnection, DbE
         .map_err(|error| DbError::Open(format!("{}: {error}", path.display())))?;
     connection.busy_timeout(BUSY_TIMEOUT).map_err(|e| failed("pragma", &e))?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
+    // Otherwise a plan may hang on what is bound, and a statement that comes back into the cache, where rusqlite clears what
+    // was bound, is parsed and planned anew at its next use: half of the time of a transaction.
+    connection
+        .set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
+        .map_err(|e| failed("query planner stability guarantee", &e))?;
     let pragmas = if read_only {
         "pragma foreign_keys = on; pragma query_only = on; pragma cache_size = -8192; pragma mmap_size = 268435456;"
     } else {

@@ -140,7 +140,7 @@ async fn access_answer(
         return Ok(None);
     }
     let asked = claims.clone();
-    let found = app.db().read(move |tx| holder(tx, &asked, now)).await?;
+    let found = app.db().look_up(move |tx| holder(tx, &asked, now)).await?;
     let Some((holder, _)) = found else { return Ok(None) };
     let mut answer = json!({ "active": true, "token_type": "Bearer" });
     for name in
@@ -172,7 +172,7 @@ async fn refresh_answer(
     let product = caller.product.clone();
     let found = app
         .db()
-        .read(move |tx| {
+        .look_up(move |tx| {
             let Some((grant, end)) = grants::of_refresh(tx, &token, now)? else { return Ok(None) };
             let own = grant.product == product.id && grants::living(tx, &product, &grant, now)?.is_ok();
             Ok::<_, DbError>(own.then_some((grant, end)))
@@ -210,7 +210,7 @@ pub(crate) async fn userinfo(
     let now = ctx.now;
     let found = app
         .db()
-        .read(move |tx| {
+        .look_up(move |tx| {
             let Some((Holder::Person(grant, standing), product)) = holder(tx, &claims, now)? else {
                 return Ok(None);
             };

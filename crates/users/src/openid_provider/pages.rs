@@ -124,7 +124,7 @@ fn session_of(access: &Access) -> Option<SessionId> {
 async fn person(app: &App, access: &Access) -> Result<Option<SignedIn>, Problem> {
     let Some(session) = session_of(access) else { return Ok(None) };
     let now = access.ctx.now;
-    Ok(app.db().read(move |tx| authorize::signed_in(tx, session, now)).await?)
+    Ok(app.db().look_up(move |tx| authorize::signed_in(tx, session, now)).await?)
 }
 
 /// The redirect address with these parameters added (RFC 6749 §4.1.2, RFC 9207).
@@ -246,7 +246,7 @@ async fn decide(
     let ip = access.ctx.origin.ip;
     let decided = app
         .db()
-        .read(move |tx| {
+        .look_up(move |tx| {
             let next = authorize::decide(tx, &product, &request, who.as_ref(), since, agreed, now)?;
             let (Next::Issue | Next::Consent, Some(who)) = (&next, &who) else { return Ok(next) };
             // A session taken elsewhere: these routes are public, so the guard has not asked.
@@ -350,7 +350,8 @@ async fn waiting(
 ) -> Result<(LinkToken, Asked, platform::time::Timestamp), Problem> {
     let token = LinkToken::parse(text).map_err(|_| gone())?;
     let (now, key) = (access.ctx.now, token.clone());
-    let kept = app.db().read(move |tx| authorize::kept(tx, &key, "waiting", now)).await?.ok_or_else(gone)?;
+    let kept =
+        app.db().look_up(move |tx| authorize::kept(tx, &key, "waiting", now)).await?.ok_or_else(gone)?;
     let known = product(app, kept.product).await?.filter(|known| known.product.active).ok_or_else(gone)?;
     let redirect_uri =
         request::redirect_uri(&known.product, &kept.params).map_err(|refusal| on_page(&refusal))?;

@@ -152,7 +152,7 @@ impl Asked<'_> {
     /// Asking for too much must not cost the refresh token.
     async fn check_narrower(&self, token: &LinkToken) -> Result<(), Refusal> {
         let (token, now) = (token.clone(), self.ctx.now);
-        let found = self.app.db().read(move |tx| grants::of_refresh(tx, &token, now)).await?;
+        let found = self.app.db().look_up(move |tx| grants::of_refresh(tx, &token, now)).await?;
         if let Some((grant, _)) = found.filter(|(grant, _)| grant.product == self.product.id) {
             narrowed(&grant, self.params.get("scope"))?;
             self.resources(&grant)?;

@@ -217,7 +217,7 @@ async fn admit(app: &App, ctx: &Ctx, headers: &HeaderMap, path: &str) -> Result<
     let text = header.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
     let token = text.and_then(|(_, text)| ScimToken::parse(text.trim()).ok()).ok_or_else(refuse)?;
     let now = ctx.now;
-    let found = app.db().read(move |tx| directories::find_token(tx, token.hash(), now)).await;
+    let found = app.db().look_up(move |tx| directories::find_token(tx, token.hash(), now)).await;
     let found = found.map_err(|error| Failure::Store(error).into_error())?.ok_or_else(refuse)?;
     let asked = path.strip_prefix(ROOT).and_then(|rest| rest.split('/').next()).unwrap_or_default();
     if asked.parse::<DirectoryId>().ok() != Some(found.directory) {

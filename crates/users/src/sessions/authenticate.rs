@@ -51,8 +51,11 @@ async fn by_token(app: &App, header: &str) -> Result<Principal, Problem> {
         .and_then(|text| ApiToken::parse(text).ok())
         .ok_or_else(|| refuse().cure("send `Authorization: Bearer bwk_…`"))?;
     let now = app.clock().now();
-    let found =
-        app.db().read(move |tx| crate::api_tokens::find(tx, token.hash(), now)).await?.ok_or_else(refuse)?;
+    let found = app
+        .db()
+        .look_up(move |tx| crate::api_tokens::find(tx, token.hash(), now))
+        .await?
+        .ok_or_else(refuse)?;
     if found.last_used_due {
         let id = found.id;
         let noted = app.db().housekeeping(move |tx| crate::api_tokens::touch(tx, id, now)).await;
@@ -75,7 +78,7 @@ async fn by_token(app: &App, header: &str) -> Result<Principal, Problem> {
 async fn by_session(app: &App, value: &str) -> Result<Option<Principal>, Problem> {
     let Ok(token) = LinkToken::parse(value) else { return Ok(None) };
     let now = app.clock().now();
-    let Some(live) = app.db().read(move |tx| super::find_live(tx, &token, now)).await? else {
+    let Some(live) = app.db().look_up(move |tx| super::find_live(tx, &token, now)).await? else {
         return Ok(None);
     };
     if live.seen_due {

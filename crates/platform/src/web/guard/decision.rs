@@ -111,7 +111,7 @@ async fn look_up(
 ) -> Result<Option<Found>, Problem> {
     let authenticate = app.authenticate().clone();
     app.db()
-        .read(move |tx| {
+        .look_up(move |tx| {
             let organization = match (&slug, of_provider) {
                 (_, true) => principals::provider(tx)?,
                 (Some(slug), false) => principals::organization_by_slug(tx, slug)?,
@@ -142,7 +142,7 @@ fn visit_of(info: &RouteInfo, principal: &Principal, ctx: &Ctx) -> Visit {
 /// Asks about a page of one's own account.
 async fn admitted(app: &App, info: &RouteInfo, principal: &Principal, ctx: &Ctx) -> Result<(), Problem> {
     let (visit, authenticate) = (visit_of(info, principal, ctx), app.authenticate().clone());
-    match app.db().read(move |tx| authenticate.admits(tx, &visit)).await? {
+    match app.db().look_up(move |tx| authenticate.admits(tx, &visit)).await? {
         Some(refusal) => Err(refusal),
         None => Ok(()),
     }

@@ -25,7 +25,7 @@ pub(super) async fn places_of(app: &App, principal: Option<&Principal>) -> Resul
     let Some(account) = principal.and_then(|principal| principal.account) else {
         return Ok(Places::default());
     };
-    let found = app.db().read(move |tx| principals::places(tx, account)).await?;
+    let found = app.db().look_up(move |tx| principals::places(tx, account)).await?;
     let runs = |place: &principals::Place| {
         place.kind == principals::OrganizationKind::Provider && place.role.may(Permission::ProviderRead)
     };
