@@ -34,10 +34,16 @@ export async function provision({ url, token, wanted, state, lanes = 16, onProgr
 
   const each = async (list, work) => {
     let next = 0;
+    let failed;
     const lane = async () => {
-      while (next < list.length && !stop()) {
+      while (next < list.length && !stop() && !failed) {
         const n = next++;
-        await work(list[n], n);
+        try {
+          await work(list[n], n);
+        } catch (error) {
+          failed ??= error;
+          return;
+        }
         done += 1;
         if (done % Math.max(1, Math.floor(total / 20)) === 0) {
           keep();
@@ -45,7 +51,9 @@ export async function provision({ url, token, wanted, state, lanes = 16, onProgr
         }
       }
     };
+    // All lanes have ended before anybody is told: one that went on would do the next cycle's work beside it.
     await Promise.all(Array.from({ length: lanes }, lane));
+    if (failed) throw failed;
   };
 
   await each(wanted.people, async (one, n) => {
