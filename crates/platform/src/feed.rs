@@ -133,7 +133,7 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// Small enough that a batch keeps other writers waiting for milliseconds only.
+    /// Small enough that a batch keeps other writers waiting for milliseconds only, where what it concerns is small.
     const EVENTS: u32 = 100;
     const EVENTS_MAX: u32 = 3_200;
     const STEP_SHORT: Duration = Duration::from_millis(20);

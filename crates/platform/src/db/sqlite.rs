@@ -355,3 +355,32 @@ pub(super) fn failed(statement: &'static str, error: &rusqlite::Error) -> DbErro
         _ => DbError::Other { statement, message },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::StatementStatus;
+
+    use super::*;
+
+    #[test]
+    fn a_statement_that_is_used_again_is_not_planned_again() {
+        const SQL: &str = "select name from things where id = ?1 and kind = ?2 limit ?3";
+        let folder = tempfile::tempdir().unwrap();
+        let connection = open_connection(&folder.path().join("plans.db"), false).unwrap();
+        connection
+            .execute_batch(
+                "create table things (id integer not null, kind text not null, name text not null) strict;
+                 create index things_id on things (id);
+                 insert into things values (0, 'a', 'zero'), (7, 'a', 'seven');",
+            )
+            .unwrap();
+        for id in [0, 7, 0, 1] {
+            let mut statement = connection.prepare_cached(SQL).unwrap();
+            let found = statement.exists(rusqlite::params![id, "a", 1]).unwrap();
+            assert_eq!(found, id != 1);
+        }
+        let statement = connection.prepare_cached(SQL).unwrap();
+        assert_eq!(statement.get_status(StatementStatus::Run), 4, "it is one statement");
+        assert_eq!(statement.get_status(StatementStatus::RePrepare), 0);
+    }
+}

@@ -216,3 +216,27 @@ async fn a_rule_runs_again_after_a_collision_on_postgres() {
     )
     .await;
 }
+
+#[tokio::test]
+async fn a_look_up_runs_on_the_thread_that_asks_once_a_reader_waits() {
+    testkit::sqlite_only(
+        async |kit| {
+            let (id, db) = (kit.organization("harbor").await, kit.app.db());
+            let name = name_of(db, id).await;
+            let here = std::thread::current().id();
+            for _ in 0..2 {
+                let looked_up = db.look_up(move |tx| {
+                    let found = tx.scalar::<String>(&NAME, params![id])?;
+                    Ok::<_, DbError>((found, std::thread::current().id()))
+                });
+                let (found, there) = looked_up.await.unwrap();
+                assert_eq!(found.as_ref(), Some(&name));
+                assert_eq!(there, here);
+                let panicked: Result<(), DbError> = db.look_up(|_| panic!("a rule with a fault")).await;
+                assert_eq!(panicked, Err(DbError::Panicked));
+            }
+        },
+        testkit::KitOptions::new(&[&EMPTY]),
+    )
+    .await;
+}
