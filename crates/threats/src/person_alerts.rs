@@ -3,12 +3,14 @@
 //! Whose person somebody is: the organization's that manages the account; where none does, each's that they belong to. From
 //! where the tries came is told only to who manages the account: to the others the network may be somebody's home.
 
+use std::time::Duration;
+
 use platform::Ctx;
 use platform::db::{DbError, ReadTx, Tx};
 use platform::ids::{AccountId, Id, OrganizationId};
 use platform::params;
 use platform::principals::{self, Account, MembershipState};
-use platform::time::Timestamp;
+use platform::time::{MINUTE, Timestamp};
 
 use crate::alerts::{Alert, Outcome, Sight, State, Verdict};
 use crate::detectors;
@@ -47,6 +49,9 @@ pub struct PersonAlert {
     pub is_member: bool,
 }
 
+/// On PostgreSQL events come in the order of their commits, so one may say an earlier time than what was seen before it.
+const LATE_MAX: Duration = MINUTE;
+
 /// Adds what a detector saw since `since` to what the organizations of those people see.
 pub(crate) fn keep(
     ctx: &Ctx,
@@ -57,6 +62,7 @@ pub(crate) fn keep(
 ) -> Result<(), DbError> {
     match detectors::find(&alert.kind).map(|rule| rule.end) {
         Some(End::Network) => {
+            let since = since.map(|since| since.minus(LATE_MAX));
             for sight in sights.iter().filter(|sight| since.is_none_or(|since| sight.at >= since)) {
                 let seen =
                     Seen { outcome: sight.outcome, network: &alert.subject, networks: 1, at: sight.at };

@@ -16,7 +16,6 @@ use crate::cells;
 /// The consumer's name: its cursor in the feed.
 pub const CONSUMER: &str = "matrix";
 /// Small enough that a batch keeps other writers waiting for milliseconds only.
-const EVENTS: u32 = 100;
 const DUE: u32 = 100;
 /// A quarter of the time for the matrix, whose cells turn within a second.
 const PACE: feed::Pace = feed::Pace::new(3, Duration::from_millis(250));
@@ -35,7 +34,7 @@ pub(crate) const SCHEDULE: Schedule = Schedule { kind: EVALUATE_ALL, every: DAY 
 /// One step: a batch of the feed, then a batch of due cells; gives how much there was. Takes no write lock when there
 /// is nothing to do.
 pub fn consumer_step(app: App) -> BoxFuture<'static, Result<usize, DbError>> {
-    Box::pin(async move { step(&app, EVENTS).await.map(|done| done.events + done.due) })
+    Box::pin(async move { step(&app, PACE.limit()).await.map(|done| done.events + done.due) })
 }
 
 /// How much a step did.

@@ -1,5 +1,7 @@
 //! JSON side of alerts.
 
+use std::str::FromStr;
+
 use axum::extract::State as AppState;
 use axum::response::IntoResponse;
 use platform::App;
@@ -216,6 +218,22 @@ pub(crate) fn words(text: &str, field: &'static str, max: usize) -> Result<Strin
     }
 }
 
+/// A filter says what no alert has.
+pub(crate) fn unknown(name: &'static str, text: &str) -> Problem {
+    Problem::invalid(format!("`{text}` is no {name} of an alert")).field(name, "not known")
+}
+
+/// The id that a list goes on below.
+pub(crate) fn before<I: FromStr>(query: &PageQuery) -> Result<Option<I>, Problem> {
+    match query.after()?.as_str() {
+        "" => Ok(None),
+        text => match text.parse() {
+            Ok(id) => Ok(Some(id)),
+            Err(_) => Err(Problem::invalid("`cursor` is not one that this list gave")),
+        },
+    }
+}
+
 #[derive(Debug, Clone, Default, Deserialize)]
 pub(crate) struct ListQuery {
     #[serde(default)]
@@ -230,9 +248,6 @@ impl ListQuery {
     /// `state` where none is said.
     pub fn wanted(&self, query: &PageQuery, state: &str) -> Result<Wanted, Problem> {
         let said = |text: &Option<String>| text.clone().unwrap_or_default();
-        let refuse = |name: &'static str, text: &str| {
-            Err(Problem::invalid(format!("`{text}` is no {name} of an alert")).field(name, "not known"))
-        };
         let wanted = Wanted {
             state: self.state.clone().unwrap_or_else(|| state.to_owned()),
             severity: said(&self.severity),
@@ -240,13 +255,13 @@ impl ListQuery {
             search: query.search()?,
         };
         if !matches!(wanted.state.as_str(), "" | "live") && State::parse(&wanted.state).is_none() {
-            return refuse("state", &wanted.state);
+            return Err(unknown("state", &wanted.state));
         }
         if !wanted.severity.is_empty() && Severity::parse(&wanted.severity).is_none() {
-            return refuse("severity", &wanted.severity);
+            return Err(unknown("severity", &wanted.severity));
         }
         if !wanted.kind.is_empty() && detectors::find(&wanted.kind).is_none() {
-            return refuse("kind", &wanted.kind);
+            return Err(unknown("kind", &wanted.kind));
         }
         Ok(wanted)
     }
@@ -257,11 +272,7 @@ fn named(tx: &mut platform::db::ReadTx, alert: Alert) -> Result<Named, DbError> 
 }
 
 pub(crate) async fn page(app: &App, wanted: Wanted, query: &PageQuery) -> Result<Page<Named>, Problem> {
-    let limit = query.limit()?;
-    let before = match query.after()?.as_str() {
-        "" => None,
-        text => Some(text.parse().map_err(|_| Problem::invalid("`cursor` is not one that this list gave"))?),
-    };
+    let (limit, before) = (query.limit()?, before(query)?);
     let found = app.db().read(move |tx| {
         let found = super::list(tx, &wanted, before, limit + 1)?;
         found.into_iter().map(|alert| named(tx, alert)).collect::<Result<Vec<_>, DbError>>()

@@ -148,7 +148,7 @@ struct ListPage {
     may_manage: bool,
 }
 
-fn pager(page: &Page<Named>, base: &str) -> Pager {
+pub(crate) fn pager<T>(page: &Page<T>, base: &str) -> Pager {
     let shown = page.items.len();
     Pager {
         shown: if shown == 1 { "1 shown".to_owned() } else { format!("{shown} shown") },

@@ -12,6 +12,7 @@ use platform::web::{Access, Problem};
 use serde::{Deserialize, Serialize};
 
 use super::{PersonAlert, PersonAlertId, Wanted};
+use crate::alerts::api::{before, unknown};
 use crate::alerts::{Outcome, State, Verdict};
 
 pub(crate) fn routes() -> Routes {
@@ -86,14 +87,11 @@ impl ListQuery {
             state: self.state.clone().unwrap_or_else(|| state.to_owned()),
             outcome: self.outcome.clone().unwrap_or_default(),
         };
-        let refuse = |name: &'static str, text: &str| {
-            Err(Problem::invalid(format!("`{text}` is no {name} of an alert")).field(name, "not known"))
-        };
         if !matches!(wanted.state.as_str(), "" | "live") && State::parse(&wanted.state).is_none() {
-            return refuse("state", &wanted.state);
+            return Err(unknown("state", &wanted.state));
         }
         if !wanted.outcome.is_empty() && Outcome::parse(&wanted.outcome).is_none() {
-            return refuse("outcome", &wanted.outcome);
+            return Err(unknown("outcome", &wanted.outcome));
         }
         Ok(wanted)
     }
@@ -105,11 +103,7 @@ pub(crate) async fn page(
     wanted: Wanted,
     query: &PageQuery,
 ) -> Result<Page<PersonAlert>, Problem> {
-    let (organization, limit) = (access.organization_id()?, query.limit()?);
-    let before = match query.after()?.as_str() {
-        "" => None,
-        text => Some(text.parse().map_err(|_| Problem::invalid("`cursor` is not one that this list gave"))?),
-    };
+    let (organization, limit, before) = (access.organization_id()?, query.limit()?, before(query)?);
     let found = app.db().read(move |tx| super::list(tx, organization, &wanted, before, limit + 1)).await?;
     Ok(Page::of(found, limit, |one| one.id.to_string()))
 }

@@ -14,7 +14,7 @@ use platform::web::{Access, Result};
 use super::PersonAlert;
 use super::api::{self, ListQuery};
 use crate::alerts::Outcome;
-use crate::alerts::pages::{outcome_tone, state_tone};
+use crate::alerts::pages::{outcome_tone, pager, state_tone};
 use crate::detectors;
 
 pub(crate) const LIST: &str = "/o/{organization}/alerts";
@@ -76,8 +76,6 @@ async fn list(
     let mut outcomes = vec![Choice::new("", "However far they got", &wanted.outcome)];
     outcomes
         .extend(Outcome::ALL.iter().rev().map(|one| Choice::new(one.as_str(), one.label(), &wanted.outcome)));
-    let shown = page.items.len();
-    let next = page.next_cursor.as_deref();
     platform::web::html(&ListPage {
         shell: navigation::shell(&app, &access, NavConsole::Organization, "Alerts", LIST),
         tabs: [("live", "Going on"), ("resolved", "Resolved"), ("", "All")]
@@ -87,13 +85,7 @@ async fn list(
             .to_vec(),
         filtered: !wanted.outcome.is_empty(),
         outcomes,
-        pager: Pager {
-            shown: if shown == 1 { "1 shown".to_owned() } else { format!("{shown} shown") },
-            previous: None,
-            next: next.map(|cursor| {
-                format!("{base}?state={}&outcome={}&cursor={cursor}", wanted.state, wanted.outcome)
-            }),
-        },
+        pager: pager(&page, &format!("{base}?state={}&outcome={}", wanted.state, wanted.outcome)),
         lines: page.items.into_iter().map(Line::new).collect(),
         state: wanted.state,
         sees_policies: access.may(Permission::PoliciesRead),

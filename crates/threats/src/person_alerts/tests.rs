@@ -6,6 +6,8 @@ use platform::time::MINUTE;
 use serde_json::json;
 use testkit::Kit;
 
+use crate::alerts::{Outcome, Severity, Sight, Sighting, see};
+use crate::guessing::MANY_ACCOUNTS;
 use crate::kit::{account_id, all, fails, gets_in, options, people};
 
 const API: &str = "/api/v1/organizations/harbor/alerts";
@@ -131,6 +133,39 @@ async fn who_manages_an_account_sees_from_where_and_nobody_else_sees_it() {
             let one = &both["items"][0];
             assert_eq!((&one["kind"], &one["network"]), (&json!("guessing-one-account"), &json!(null)));
             assert!(one["networks"].as_u64() >= Some(5), "{one}");
+        },
+        options,
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn who_is_seen_a_little_late_is_told_too() {
+    testkit::both_with(
+        async |kit| {
+            let (_, emails) = people(kit, 2).await;
+            let [first, late] = [account_id(kit, &emails[0]).await, account_id(kit, &emails[1]).await];
+            let at = kit.now();
+            for (account, at) in [(first, at), (late, at.minus(MINUTE / 2))] {
+                let sight = Sight { other: account.to_string(), outcome: Outcome::Failed, at };
+                let seen = Sighting {
+                    kind: MANY_ACCOUNTS.name,
+                    subject: "203.0.113.7".to_owned(),
+                    severity: Severity::Medium,
+                    at,
+                    sights: vec![sight],
+                    fresh: 1,
+                    all: 10,
+                };
+                let (app, ctx) = (kit.app.clone(), kit.ctx());
+                let inside = ctx.clone();
+                let kept = platform::feed::beside(kit.app.db(), &ctx, move |tx| {
+                    see(&app, &inside, tx, &seen).map(drop)
+                });
+                kept.await.unwrap();
+            }
+            let seen = kit.owner_of("harbor").await.get(API).await.expect(200).json();
+            assert_eq!(seen["items"].as_array().unwrap().len(), 2, "{seen}");
         },
         options,
     )

@@ -18,7 +18,6 @@ use super::{Sources, refresh, sql};
 
 /// The consumer's name: its cursor in the feed.
 pub const CONSUMER: &str = "set_up_guides";
-const EVENTS: u32 = 100;
 const PAGE: u32 = 50;
 /// Nobody waits for a tick on a list of things to do.
 const PACE: feed::Pace = feed::Pace::new(9, Duration::from_secs(2));
@@ -71,7 +70,7 @@ fn take(tx: &mut Tx, sources: &Sources, events: &[StoredEvent], now: Timestamp) 
 
 /// One step: a batch of the feed; gives how many events there were.
 pub fn consumer_step(app: App) -> BoxFuture<'static, Result<usize, DbError>> {
-    Box::pin(async move { step(&app, EVENTS).await })
+    Box::pin(async move { step(&app, PACE.limit()).await })
 }
 
 fn step(app: &App, limit: u32) -> BoxFuture<'_, Result<usize, DbError>> {
