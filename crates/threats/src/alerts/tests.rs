@@ -68,6 +68,13 @@ async fn an_alert_goes_its_way() {
                 .collect();
             let back = ["reopened", "resolved", "acknowledged", "assigned", "raised"];
             assert_eq!(actions, back.map(|word| format!("alert.{word}")));
+            // Who: the detector, then the owner of the provider.
+            let by = |at: usize| again["history"][at]["by"].as_str().unwrap();
+            assert_eq!(
+                (by(0), by(4)),
+                ("Bailiwick (guessing-many-accounts)", "Bailiwick (guessing-many-accounts)")
+            );
+            assert_eq!([by(1), by(2), by(3)], ["owner@northwind.example"; 3]);
             // After a day it is another one.
             let body = json!({ "verdict": "true_positive" });
             staff.post(&format!("{one}/resolve"), body).await.expect(200);

@@ -83,6 +83,15 @@ async fn an_organization_sees_its_own_people_and_where_the_provider_stands() {
             assert!(page.contains("Nobody attacks your people"), "{page}");
             let page = admin.get(&format!("{PAGE}?state=resolved")).await.expect(200).text();
             assert!(page.contains("It was an attack"), "{page}");
+            // Somebody who left is still told of, without a way to a page that is gone.
+            let gone = account_id(kit, &emails[5]).await;
+            let link = format!("/o/harbor/people/{gone}");
+            assert!(page.contains(&link), "{page}");
+            let mut harbor = kit.owner_of("harbor").await;
+            let person = format!("/api/v1/organizations/harbor/people/{gone}");
+            harbor.delete(&person).await.expect(204);
+            let page = admin.get(&format!("{PAGE}?state=resolved")).await.expect(200).text();
+            assert!(page.contains(&emails[5]) && !page.contains(&link), "{page}");
             // Members and strangers know nothing of it; auditors look on.
             kit.as_role("harbor", Role::Member).await.get(API).await.expect(403);
             kit.owner_of("quay").await.get(API).await.expect(404);
