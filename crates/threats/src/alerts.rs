@@ -8,7 +8,7 @@
 //! A resolved alert opens again when it goes on within a day; one that was no attack only when it gets worse, so that a load
 //! test does not ring all day. After a day a new one is raised.
 //!
-//! Whom an alert was about is forgotten some time after it was resolved ([`jobs`]).
+//! Whom an alert was about is forgotten some time after it was resolved (`alerts/jobs.rs`).
 //!
 //! What people decide, and what becomes worse, is recorded in the provider's ledger. Figures (tries, times, who was tried)
 //! are derived from the events of sign-in, and are kept without an event of their own.

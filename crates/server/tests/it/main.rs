@@ -11,6 +11,7 @@ mod framing;
 mod hostile;
 mod keys;
 mod live_rows;
+mod plans;
 mod routes;
 mod schema;
 mod search;

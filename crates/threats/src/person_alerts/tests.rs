@@ -80,7 +80,7 @@ async fn an_organization_sees_its_own_people_and_where_the_provider_stands() {
             let live = admin.get(&format!("{API}?state=live")).await.expect(200).json();
             assert_eq!(live["items"], json!([]));
             let page = admin.get(PAGE).await.expect(200).text();
-            assert!(page.contains("Nobody attacks your people"), "{page}");
+            assert!(page.contains("No alert about your people"), "{page}");
             let page = admin.get(&format!("{PAGE}?state=resolved")).await.expect(200).text();
             assert!(page.contains("It was an attack"), "{page}");
             // Somebody who left is still told of, without a way to a page that is gone.
