@@ -26,6 +26,8 @@ crate::statements! {
     CURSOR: Housekeeping = "select transaction_id, revision from feed_cursors where name = $1",
         postgres "select transaction_id, revision from feed_cursors where name = $1 for update";
     CURSOR_NOW: Platform = "select transaction_id, revision from feed_cursors where name = $1";
+    FIRST_CURSOR: Housekeeping =
+        "insert into feed_cursors (name, transaction_id, revision) values ($1, 0, 0) on conflict (name) do nothing";
     SAVE_CURSOR: Housekeeping =
         "insert into feed_cursors (name, transaction_id, revision) values ($1, $2, $3)
          on conflict (name) do update set transaction_id = excluded.transaction_id, revision = excluded.revision";
@@ -44,6 +46,42 @@ where
     F: Fn(&mut Tx, &[StoredEvent]) -> Result<(), DbError> + Send + Sync + 'static,
 {
     db.housekeeping(move |tx| advance(tx, name, limit, &consume)).await
+}
+
+/// As [`step`], for a consumer that looks long: `look` reads in a snapshot, while others write, and `keep` writes what it
+/// found. When another node took these events meanwhile, nothing is kept, and the answer is 0.
+pub async fn step_looking<T, L, K>(
+    db: &Db,
+    name: &'static str,
+    limit: u32,
+    look: L,
+    keep: K,
+) -> Result<usize, DbError>
+where
+    T: Send + Sync + 'static,
+    L: FnOnce(&mut ReadTx, &[StoredEvent]) -> Result<T, DbError> + Send + 'static,
+    K: Fn(&mut Tx, &[StoredEvent], &T) -> Result<(), DbError> + Send + Sync + 'static,
+{
+    let seen = db
+        .read(move |tx| {
+            let from = position(tx, name)?;
+            let events = read(tx, from, limit)?;
+            let Some(last) = events.last() else { return Ok::<_, DbError>(None) };
+            let until = last.cursor;
+            let found = look(tx, &events)?;
+            Ok(Some((from, until, events, found)))
+        })
+        .await?;
+    let Some((from, until, events, found)) = seen else { return Ok(0) };
+    db.housekeeping(move |tx| {
+        if cursor(tx, name)? != from {
+            return Ok(0);
+        }
+        keep(tx, &events, &found)?;
+        save(tx, name, until)?;
+        Ok(events.len())
+    })
+    .await
 }
 
 /// As [`step`], for a consumer that also changes state: what it writes besides counters ends with the event it recorded,
@@ -75,18 +113,29 @@ fn advance<F>(tx: &mut Tx, name: &'static str, limit: u32, consume: &F) -> Resul
 where
     F: Fn(&mut Tx, &[StoredEvent]) -> Result<(), DbError>,
 {
-    let row = tx.first(&CURSOR, params![name])?;
-    let cursor = match row {
-        Some(row) => Cursor { transaction: row.get(0)?, revision: row.get(1)? },
-        None => Cursor::default(),
-    };
-    let events = read(tx, cursor, limit)?;
+    let from = cursor(tx, name)?;
+    let events = read(tx, from, limit)?;
     let Some(last) = events.last() else {
         return Ok(0);
     };
     consume(tx, &events)?;
-    tx.execute(&SAVE_CURSOR, params![name, last.cursor.transaction, last.cursor.revision])?;
+    save(tx, name, last.cursor)?;
     Ok(events.len())
+}
+
+/// Where the consumer stands; on PostgreSQL other nodes wait for it until this transaction ends. A row that is not there
+/// cannot be waited for, so the first step makes it.
+fn cursor(tx: &mut Tx, name: &str) -> Result<Cursor, DbError> {
+    if let Some(row) = tx.first(&CURSOR, params![name])? {
+        return place(Some(&row));
+    }
+    tx.execute(&FIRST_CURSOR, params![name])?;
+    place(tx.first(&CURSOR, params![name])?.as_ref())
+}
+
+fn save(tx: &mut Tx, name: &str, cursor: Cursor) -> Result<(), DbError> {
+    tx.execute(&SAVE_CURSOR, params![name, cursor.transaction, cursor.revision])?;
+    Ok(())
 }
 
 /// Lets a consumer that never ran begin after everything that is there: for one that looks at the state itself before it
@@ -95,10 +144,8 @@ pub fn begin_at_end(tx: &mut Tx, name: &'static str) -> Result<(), DbError> {
     if tx.first(&CURSOR, params![name])?.is_some() {
         return Ok(());
     }
-    let Some(row) = tx.first(&events::sql::FEED_END, &[])? else { return Ok(()) };
-    let (transaction, revision): (i64, i64) = (row.get(0)?, row.get(1)?);
-    tx.execute(&SAVE_CURSOR, params![name, transaction, revision])?;
-    Ok(())
+    let end = end(tx)?;
+    save(tx, name, end)
 }
 
 /// Whether `name` has consumed everything that is committed now; tests and the drain wait for it.

@@ -8,14 +8,15 @@
 //! - Where a provider's cell changes its state, the customers' cells that wait for it are made due, not evaluated at
 //!   once: the fan-out is one statement, and the due ones follow in small transactions.
 //!
-//! Evaluations hold one lock, and each reads the previous cell, the evidence and writes the next cell and its history
-//! in one transaction. The same facts give the same cells whatever the order: a full run changes nothing that the
+//! Evidence is read in a snapshot, so that nobody who writes waits for a long look. Then one transaction, under one lock,
+//! reads the previous cell and writes the next one and its history; when another evaluation was written since the snapshot, it
+//! reads the evidence again, so that what was seen earlier never replaces what was seen later. The same facts give the same cells whatever the order: a full run changes nothing that the
 //! incremental ones left (a test holds this with random events).
 //!
 //! A source that fails is left out of the next try and its cell says `unknown: could not be checked`, so that one
 //! broken control cannot stop the matrix.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use platform::App;
@@ -108,8 +109,55 @@ impl Watch {
     }
 }
 
-/// Cells to evaluate, each with the event that asks for it.
+/// Cells to evaluate, those first on which others build, each with the event that asks for it.
 type Wanted = BTreeMap<(bool, OrganizationId, usize), Option<Cause>>;
+
+/// What is to be written, found out in a snapshot beforehand: to look at an organization with a hundred thousand people
+/// takes long, and whoever writes would have to wait.
+pub(crate) struct Plan {
+    provider: Option<OrganizationId>,
+    now: Timestamp,
+    /// How often cells had been written when the snapshot was taken.
+    generation: i64,
+    looks: Vec<Look>,
+    /// Sources whose cells become due everywhere.
+    raised: BTreeSet<usize>,
+    /// Cells whose control is gone from this version.
+    gone: Vec<(OrganizationId, String, Side)>,
+    /// Where a full run goes on; `None`: it is through, or there is none.
+    last: Option<String>,
+}
+
+/// One cell to evaluate, with what was seen of it.
+struct Look {
+    organization: OrganizationId,
+    /// Of its source.
+    index: usize,
+    cause: Option<Cause>,
+    seen: Seen,
+}
+
+/// Whether a half binds, and what its control says.
+type Seen = (Applicability, Observation);
+
+impl Plan {
+    fn begin(tx: &mut ReadTx, now: Timestamp) -> Result<Self, DbError> {
+        Ok(Self {
+            provider: principals::provider(tx)?.map(|found| found.id),
+            now,
+            generation: tx.scalar(&sql::GENERATION, &[])?.unwrap_or(0),
+            looks: Vec::new(),
+            raised: BTreeSet::new(),
+            gone: Vec::new(),
+            last: None,
+        })
+    }
+
+    /// How many cells it is about.
+    pub(crate) fn size(&self) -> usize {
+        self.looks.len() + self.gone.len()
+    }
+}
 
 impl Engine {
     pub(crate) fn of(app: &App) -> Self {
@@ -137,55 +185,48 @@ impl Engine {
         self.sources.iter().position(|source| source.is(row, side))
     }
 
-    /// Consumes a batch of the feed.
-    pub(crate) fn take(
+    /// Looks at what a batch of the feed may have changed.
+    pub(crate) fn plan(
         &self,
-        tx: &mut Tx,
+        tx: &mut ReadTx,
         events: &[StoredEvent],
         now: Timestamp,
         watch: &Watch,
-    ) -> Result<(), DbError> {
-        tx.query(&sql::LOCK, &[])?;
-        let provider = principals::provider(tx)?.map(|found| found.id);
-        let mut wanted = Wanted::new();
+    ) -> Result<Plan, DbError> {
+        let (mut plan, mut wanted) = (Plan::begin(tx, now)?, Wanted::new());
         for event in events {
-            self.want(tx, event, provider, now, &mut wanted)?;
+            self.want(tx, event, &mut plan, &mut wanted)?;
         }
-        for ((_, organization, index), cause) in wanted {
-            if let Some(source) = self.sources.get(index) {
-                self.evaluate(tx, organization, source, provider, now, cause.as_ref(), watch)?;
-            }
-        }
-        Ok(())
+        self.look(tx, wanted, plan, watch)
     }
 
     fn want(
         &self,
-        tx: &mut Tx,
+        tx: &mut ReadTx,
         event: &StoredEvent,
-        provider: Option<OrganizationId>,
-        now: Timestamp,
+        plan: &mut Plan,
         wanted: &mut Wanted,
     ) -> Result<(), DbError> {
-        let by_provider = provider == Some(event.organization);
-        let drilled = if by_provider { drills::keep(tx, event)? } else { None };
+        let by_provider = plan.provider == Some(event.organization);
+        let drilled = if by_provider { drills::reported(event) } else { None };
         let created = event.action == "organization.created";
         // Looked up once per event, and only if some source asks for it.
         let mut theirs: Option<Vec<OrganizationId>> = None;
         for (index, source) in self.sources.iter().enumerate() {
-            let drill = drilled.is_some_and(|row| row.id == source.row.id) && source.half.drill.is_some();
+            let drill =
+                drilled.is_some_and(|(row, _)| row.id == source.row.id) && source.half.drill.is_some();
             let concerned = source.concerns(&event.action);
             if source.shared() {
                 let first = created && by_provider;
                 if let Some(home) =
-                    provider.filter(|_| drill || concerned || first || declares(event, source))
+                    plan.provider.filter(|_| drill || concerned || first || declares(event, source))
                 {
                     self.add(wanted, home, index, event);
                 }
                 continue;
             }
             if drill || (by_provider && concerned && event.action.starts_with("platform.")) {
-                cells::raise(tx, source.row.id, source.side, false, now)?;
+                plan.raised.insert(index);
             }
             if concerned || created || declares(event, source) {
                 self.add(wanted, event.organization, index, event);
@@ -213,75 +254,115 @@ impl Engine {
         wanted.insert((!source.shared(), organization, index), Some(cause));
     }
 
-    /// Evaluates up to `limit` cells whose time has come; gives how many there were.
-    pub(crate) fn take_due(
+    /// Looks at up to `limit` cells whose time has come.
+    pub(crate) fn plan_due(
         &self,
-        tx: &mut Tx,
+        tx: &mut ReadTx,
         now: Timestamp,
         limit: u32,
         watch: &Watch,
-    ) -> Result<usize, DbError> {
-        tx.query(&sql::LOCK, &[])?;
-        let provider = principals::provider(tx)?.map(|found| found.id);
-        let due = cells::due(tx, now, limit)?;
-        let count = due.len();
-        let mut wanted = Wanted::new();
-        for (organization, duty, side) in due {
+    ) -> Result<Plan, DbError> {
+        let (mut plan, mut wanted) = (Plan::begin(tx, now)?, Wanted::new());
+        for (organization, duty, side) in cells::due(tx, now, limit)? {
             match self.position(&duty, side) {
                 Some(index) => {
                     let shared = self.sources.get(index).is_some_and(Source::shared);
                     wanted.insert((!shared, organization, index), None);
                 }
-                None => cells::forget(tx, organization, &duty, side)?,
+                None => plan.gone.push((organization, duty, side)),
             }
         }
-        for (_, organization, index) in wanted.into_keys() {
-            if let Some(source) = self.sources.get(index) {
-                self.evaluate(tx, organization, source, provider, now, None, watch)?;
-            }
-        }
-        Ok(count)
+        self.look(tx, wanted, plan, watch)
     }
 
-    /// Evaluates every cell of the organizations after `after`, by slug; gives the last one's slug, `None` at the end.
-    pub(crate) fn take_page(
+    /// Looks at every cell of the organizations after `after`, by slug; the plan's `last` is the slug of the last.
+    pub(crate) fn plan_page(
         &self,
-        tx: &mut Tx,
+        tx: &mut ReadTx,
         after: &str,
         limit: u32,
         now: Timestamp,
         watch: &Watch,
-    ) -> Result<Option<String>, DbError> {
-        tx.query(&sql::LOCK, &[])?;
-        let provider = principals::provider(tx)?.map(|found| found.id);
-        if let Some(home) = provider.filter(|_| after.is_empty()) {
-            for source in self.sources.iter().filter(|source| source.shared()) {
-                self.evaluate(tx, home, source, provider, now, None, watch)?;
-            }
-        }
+    ) -> Result<Plan, DbError> {
+        let (mut plan, mut wanted) = (Plan::begin(tx, now)?, Wanted::new());
         let page = principals::organizations(tx, after, limit)?;
-        for organization in &page {
-            for source in self.sources.iter().filter(|source| !source.shared()) {
-                self.evaluate(tx, organization.id, source, provider, now, None, watch)?;
+        let home = plan.provider.filter(|_| after.is_empty());
+        for (index, source) in self.sources.iter().enumerate() {
+            if source.shared() {
+                wanted.extend(home.map(|home| ((false, home, index), None)));
+            } else {
+                wanted.extend(page.iter().map(|organization| ((true, organization.id, index), None)));
             }
         }
-        let last = page.last().map(|organization| organization.slug.clone());
-        if last.is_none() {
+        plan.last = page.last().map(|organization| organization.slug.clone());
+        self.look(tx, wanted, plan, watch)
+    }
+
+    fn look(&self, tx: &mut ReadTx, wanted: Wanted, mut plan: Plan, watch: &Watch) -> Result<Plan, DbError> {
+        for ((_, organization, index), cause) in wanted {
+            let Some(source) = self.sources.get(index) else { continue };
+            let seen = self.observe(tx, source, organization, plan.now, watch)?;
+            plan.looks.push(Look { organization, index, cause, seen });
+        }
+        Ok(plan)
+    }
+
+    /// Writes what was found in a snapshot. Where other cells were written since, what it saw may be older than what
+    /// they rest on, and is looked at again.
+    pub(crate) fn keep(
+        &self,
+        tx: &mut Tx,
+        events: &[StoredEvent],
+        plan: &Plan,
+        watch: &Watch,
+    ) -> Result<(), DbError> {
+        let alone = tx.scalar::<i64>(&sql::LOCK, &[])? == Some(plan.generation);
+        tx.execute(&sql::NEXT_GENERATION, &[])?;
+        for event in events.iter().filter(|event| plan.provider == Some(event.organization)) {
+            drills::keep(tx, event)?;
+        }
+        for source in plan.raised.iter().filter_map(|index| self.sources.get(*index)) {
+            cells::raise(tx, source.row.id, source.side, false, plan.now)?;
+        }
+        for (organization, duty, side) in &plan.gone {
+            cells::forget(tx, *organization, duty, *side)?;
+        }
+        for look in &plan.looks {
+            let Some(source) = self.sources.get(look.index) else { continue };
+            if alone {
+                self.evaluate(tx, source, plan, look)?;
+                continue;
+            }
+            let seen = self.observe(tx, source, look.organization, plan.now, watch)?;
+            self.evaluate(tx, source, plan, &Look { seen, cause: look.cause.clone(), ..*look })?;
+        }
+        Ok(())
+    }
+
+    /// As [`Engine::keep`], for a page of a full run; gives where to go on.
+    pub(crate) fn keep_page(
+        &self,
+        tx: &mut Tx,
+        plan: &Plan,
+        watch: &Watch,
+    ) -> Result<Option<String>, DbError> {
+        self.keep(tx, &[], plan, watch)?;
+        if plan.last.is_none() {
             cells::recount(tx)?;
             tx.execute(&sql::SET_FINGERPRINT, platform::params![self.fingerprint()])?;
         }
-        Ok(last)
+        Ok(plan.last.clone())
     }
 
     /// Asks whether the half binds and what its control says; not again where that broke a try before.
     fn observe(
         &self,
-        tx: &mut Tx,
+        tx: &mut ReadTx,
         source: &Source,
         organization: OrganizationId,
         now: Timestamp,
         watch: &Watch,
-    ) -> Result<(Applicability, Observation), DbError> {
+    ) -> Result<Seen, DbError> {
         let name = (source.row.id, source.side);
         if let Some(error) = watch.begin(name) {
             let applies = match source.half.applies {
@@ -299,20 +380,9 @@ impl Engine {
         Ok((applies, Observation { at: now, result: Ok(finding) }))
     }
 
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "everything a cell is judged by; a struct would only rename it"
-    )]
-    fn evaluate(
-        &self,
-        tx: &mut Tx,
-        organization: OrganizationId,
-        source: &Source,
-        provider: Option<OrganizationId>,
-        now: Timestamp,
-        cause: Option<&Cause>,
-        watch: &Watch,
-    ) -> Result<(), DbError> {
+    fn evaluate(&self, tx: &mut Tx, source: &Source, plan: &Plan, look: &Look) -> Result<(), DbError> {
+        let Look { organization, cause, seen: (applies, observation), .. } = look;
+        let (organization, cause, now) = (*organization, cause.as_ref(), plan.now);
         let key = CellKey { organization, row: source.row, side: source.side };
         let stored = cells::one(tx, &key)?;
         // Nobody looked in time: that it could not count as held meanwhile is part of the history.
@@ -321,7 +391,6 @@ impl Engine {
             cells::record(tx, &key, cell, None, now)?;
         }
         let previous = lapsed.or(stored);
-        let (applies, observation) = self.observe(tx, source, organization, now, watch)?;
         let drill = match source.half.drill {
             Some(_) => drills::last(tx, source.row)?,
             None => None,
@@ -331,12 +400,12 @@ impl Engine {
         let input = Input {
             now,
             previous: previous.as_ref(),
-            applies,
-            observation: Some(&observation),
+            applies: applies.clone(),
+            observation: Some(observation),
             drill: drill.as_ref(),
             attestation: declared(Kind::Attestation),
             acceptance: declared(Kind::Acceptance),
-            other: other_half(tx, source.half, provider)?,
+            other: other_half(tx, source.half, plan.provider)?,
             trigger: cause.map(|cause| cause.action.as_str()),
         };
         let cell = evaluate(source.side, source.half, &input);
@@ -409,9 +478,12 @@ pub(crate) fn evaluate_one(
     action: &str,
 ) -> Result<(), DbError> {
     tx.query(&sql::LOCK, &[])?;
+    tx.execute(&sql::NEXT_GENERATION, &[])?;
     let engine = Engine::of(app);
-    let provider = principals::provider(tx)?.map(|found| found.id);
-    let Some(source) = engine.sources.iter().find(|source| source.is(row.id, side)) else { return Ok(()) };
-    let cause = Cause { action: action.to_owned(), organization, sequence: None, at: now };
-    engine.evaluate(tx, organization, source, provider, now, Some(&cause), &Watch::default())
+    let Some(index) = engine.position(row.id, side) else { return Ok(()) };
+    let Some(source) = engine.sources.get(index) else { return Ok(()) };
+    let plan = Plan::begin(tx, now)?;
+    let seen = engine.observe(tx, source, organization, now, &Watch::default())?;
+    let cause = Some(Cause { action: action.to_owned(), organization, sequence: None, at: now });
+    engine.evaluate(tx, source, &plan, &Look { organization, index, cause, seen })
 }

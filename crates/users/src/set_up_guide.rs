@@ -181,6 +181,8 @@ pub fn look(
         let step: String = row.get(0)?;
         Ok((step, Standing::Skipped { reason: row.get(1)?, by: row.get(2)?, at: row.get(3)? }))
     })?;
+    // Both steps about managed accounts ask for it, and it looks at each of them.
+    let mut managed = None;
     let mut stands = Vec::new();
     for (step, source) in &sources.0 {
         let page = step.page().replace("{organization}", &slug);
@@ -192,7 +194,7 @@ pub fn look(
                 (done, finding.reason, href)
             }
             None => {
-                let (done, seen) = see(tx, *step, organization)?;
+                let (done, seen) = see(tx, *step, organization, &mut managed)?;
                 (done, seen, page)
             }
         };
@@ -224,18 +226,27 @@ fn how_many(count: u64, one: &str, many: &str) -> String {
 }
 
 /// What is there of a step that no evidence of a row judges.
-fn see(tx: &mut ReadTx, step: Step, organization: OrganizationId) -> Result<(bool, String), DbError> {
+fn see(
+    tx: &mut ReadTx,
+    step: Step,
+    organization: OrganizationId,
+    managed: &mut Option<enrolment::Standing>,
+) -> Result<(bool, String), DbError> {
+    let mut of_managed = |tx: &mut ReadTx| match *managed {
+        Some(standing) => Ok(standing),
+        None => enrolment::standing(tx, organization).map(|standing| *managed.insert(standing)),
+    };
     Ok(match step {
         Step::Domain => {
             let verified = count(tx, &sql::VERIFIED, organization)?;
             (verified > 0, how_many(verified, "verified domain", "verified domains"))
         }
         Step::Claim => {
-            let managed = enrolment::standing(tx, organization)?.managed;
+            let managed = of_managed(tx)?.managed;
             (managed > 0, how_many(managed, "managed account", "managed accounts"))
         }
         Step::SecondFactor => {
-            let all = enrolment::standing(tx, organization)?;
+            let all = of_managed(tx)?;
             let enough = all.managed > 0 && all.enrolled * 100 >= all.managed * 95;
             (enough, format!("{} of {} managed accounts have a second factor", all.enrolled, all.managed))
         }
@@ -287,6 +298,64 @@ pub fn progress(tx: &mut ReadTx, organization: OrganizationId) -> Result<Option<
     tx.first(&sql::PROGRESS, params![organization])?.as_ref().map(read_progress).transpose()
 }
 
+/// How far an organization was found to be.
+pub(crate) struct Found {
+    done: usize,
+    skipped: usize,
+    steps: usize,
+    next: Option<Step>,
+}
+
+/// Looks at a customer's steps; `None`: it is none, or is no longer active.
+pub(crate) fn find(
+    tx: &mut ReadTx,
+    sources: &Sources,
+    organization: OrganizationId,
+    now: Timestamp,
+) -> Result<Option<Found>, DbError> {
+    let whose = principals::organization(tx, organization)?;
+    let customer = whose.is_some_and(|whose| {
+        whose.kind == OrganizationKind::Customer && whose.state == OrganizationState::Active
+    });
+    if !customer {
+        return Ok(None);
+    }
+    let stands = look(tx, sources, organization, now)?;
+    let how_many =
+        |wanted: &dyn Fn(&Standing) -> bool| stands.iter().filter(|stand| wanted(&stand.standing)).count();
+    Ok(Some(Found {
+        done: how_many(&|standing| *standing == Standing::Done),
+        skipped: how_many(&|standing| matches!(standing, Standing::Skipped { .. })),
+        steps: stands.len(),
+        next: stands.iter().find(|stand| stand.standing == Standing::Open).map(|stand| stand.step),
+    }))
+}
+
+/// Keeps how far it is.
+pub(crate) fn keep(
+    tx: &mut Tx,
+    organization: OrganizationId,
+    found: &Found,
+    now: Timestamp,
+) -> Result<(), DbError> {
+    let finished = found.next.is_none();
+    tx.execute(
+        &sql::KEEP,
+        params![
+            organization,
+            found.done,
+            found.skipped,
+            found.steps,
+            found.next.map_or("", Step::as_str),
+            found.next.map_or("", Step::label),
+            finished,
+            finished.then_some(now),
+            now
+        ],
+    )?;
+    Ok(())
+}
+
 /// Looks at a customer's steps and keeps how far it is.
 pub fn refresh(
     tx: &mut Tx,
@@ -294,35 +363,10 @@ pub fn refresh(
     organization: OrganizationId,
     now: Timestamp,
 ) -> Result<(), DbError> {
-    let whose = principals::organization(tx, organization)?;
-    let customer = whose.is_some_and(|whose| {
-        whose.kind == OrganizationKind::Customer && whose.state == OrganizationState::Active
-    });
-    if !customer {
-        return Ok(());
+    match find(tx, sources, organization, now)? {
+        Some(found) => keep(tx, organization, &found, now),
+        None => Ok(()),
     }
-    let stands = look(tx, sources, organization, now)?;
-    let how_many =
-        |wanted: &dyn Fn(&Standing) -> bool| stands.iter().filter(|stand| wanted(&stand.standing)).count();
-    let done = how_many(&|standing| *standing == Standing::Done);
-    let skipped = how_many(&|standing| matches!(standing, Standing::Skipped { .. }));
-    let next = stands.iter().find(|stand| stand.standing == Standing::Open).map(|stand| stand.step);
-    let finished = next.is_none();
-    tx.execute(
-        &sql::KEEP,
-        params![
-            organization,
-            done,
-            skipped,
-            stands.len(),
-            next.map_or("", Step::as_str),
-            next.map_or("", Step::label),
-            finished,
-            finished.then_some(now),
-            now
-        ],
-    )?;
-    Ok(())
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -74,6 +74,7 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(33, "0033_threats"),
     migration!(34, "0034_person_alerts"),
     migration!(35, "0035_covering_indexes"),
+    migration!(36, "0036_matrix_generation"),
 ];
 
 impl Migration {

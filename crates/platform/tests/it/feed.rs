@@ -88,3 +88,37 @@ async fn a_failing_consumer_sees_the_same_events_again() {
     )
     .await;
 }
+
+#[tokio::test]
+async fn of_two_who_looked_at_the_same_events_one_keeps_what_it_found() {
+    both(
+        async |kit| {
+            kit.organization("harbor").await;
+            // PostgreSQL shows an event when no older transaction runs any more.
+            while kit.app.db().read(|tx| feed::read(tx, Cursor::default(), 1)).await.unwrap().is_empty() {
+                tokio::task::yield_now().await;
+            }
+            let both_looked = Arc::new(std::sync::Barrier::new(2));
+            let kept: Arc<Mutex<usize>> = Arc::default();
+            let one = async || {
+                let (both_looked, kept) = (both_looked.clone(), kept.clone());
+                let look = move |_: &mut platform::db::ReadTx, events: &[_]| {
+                    both_looked.wait();
+                    Ok(events.len())
+                };
+                let keep = move |_: &mut platform::db::Tx, events: &[_], looked: &usize| {
+                    assert_eq!(events.len(), *looked);
+                    *kept.lock().unwrap() += events.len();
+                    Ok(())
+                };
+                feed::step_looking(kit.app.db(), "test", 10, look, keep).await.unwrap()
+            };
+            let (first, second) = tokio::join!(one(), one());
+            assert_eq!(*kept.lock().unwrap(), first.max(second));
+            assert_eq!(first.min(second), 0, "they were taken twice");
+            assert_ne!(first.max(second), 0);
+        },
+        &[&EMPTY],
+    )
+    .await;
+}

@@ -17,8 +17,8 @@ use crate::cells;
 pub const CONSUMER: &str = "matrix";
 /// Small enough that a batch keeps other writers waiting for milliseconds only.
 const DUE: u32 = 100;
-/// A quarter of the time for the matrix, whose cells turn within a second.
-const PACE: feed::Pace = feed::Pace::new(3, Duration::from_millis(250));
+/// A quarter of the time for the matrix, whose cells turn within a second; less where a look takes longer than that.
+const PACE: feed::Pace = feed::Pace::new(3, Duration::from_secs(1));
 /// On PostgreSQL a committed event shows only when no older transaction runs any more: mostly some milliseconds.
 const VISIBILITY_WAIT: Duration = Duration::from_millis(5);
 const VISIBILITY_TRIES: u32 = 100;
@@ -82,16 +82,27 @@ where
 
 async fn step_feed(app: &App, limit: u32) -> Result<usize, DbError> {
     without_broken(|watch| {
-        let (engine, clock) = (Engine::of(app), app.clock().clone());
-        feed::step(app.db(), CONSUMER, limit, move |tx, events| engine.take(tx, events, clock.now(), &watch))
+        let (engine, clock) = (Arc::new(Engine::of(app)), app.clock().clone());
+        let (looking, watched) = (engine.clone(), watch.clone());
+        feed::step_looking(
+            app.db(),
+            CONSUMER,
+            limit,
+            move |tx, events| looking.plan(tx, events, clock.now(), &watched),
+            move |tx, events, plan| engine.keep(tx, events, plan, &watch),
+        )
     })
     .await
 }
 
 async fn step_due(app: &App) -> Result<usize, DbError> {
-    without_broken(|watch| {
-        let (engine, clock) = (Engine::of(app), app.clock().clone());
-        app.db().housekeeping(move |tx| engine.take_due(tx, clock.now(), DUE, &watch))
+    without_broken(|watch| async move {
+        let (engine, now) = (Arc::new(Engine::of(app)), app.clock().now());
+        let (looking, watched) = (engine.clone(), watch.clone());
+        let plan = app.db().read(move |tx| looking.plan_due(tx, now, DUE, &watched)).await?;
+        let due = plan.size();
+        app.db().housekeeping(move |tx| engine.keep(tx, &[], &plan, &watch)).await?;
+        Ok(due)
     })
     .await
 }
@@ -180,9 +191,12 @@ fn evaluate_all(app: App, run: Run) -> JobFuture {
         let mut after = run.payload::<Option<Progress>>()?.map(|progress| progress.after).unwrap_or_default();
         for _ in 0..PAGES {
             let from = after.clone();
-            let last = without_broken(|watch| {
-                let (engine, clock, from) = (Engine::of(&app), app.clock().clone(), from.clone());
-                app.db().housekeeping(move |tx| engine.take_page(tx, &from, PAGE, clock.now(), &watch))
+            let (app, from) = (&app, &from);
+            let last = without_broken(|watch| async move {
+                let (engine, now, from) = (Arc::new(Engine::of(app)), app.clock().now(), from.clone());
+                let (looking, watched) = (engine.clone(), watch.clone());
+                let plan = app.db().read(move |tx| looking.plan_page(tx, &from, PAGE, now, &watched)).await?;
+                app.db().housekeeping(move |tx| engine.keep_page(tx, &plan, &watch)).await
             })
             .await?;
             match last {

@@ -315,7 +315,9 @@ async fn evaluate_everything(kit: &Kit) {
         .housekeeping(move |tx| {
             let watch = super::Watch::default();
             let mut after = String::new();
-            while let Some(last) = engine.take_page(tx, &after, 2, now, &watch)? {
+            loop {
+                let plan = engine.plan_page(tx, &after, 2, now, &watch)?;
+                let Some(last) = engine.keep_page(tx, &plan, &watch)? else { break };
                 after = last;
             }
             Ok::<_, DbError>(())
@@ -408,6 +410,46 @@ async fn check_standings(kit: &Kit) {
         .unwrap();
     assert_eq!(rows.len(), 4);
     assert!(rows.iter().all(|(owes, counted)| owes == counted), "{rows:?}");
+}
+
+#[tokio::test]
+async fn what_was_seen_earlier_never_replaces_what_was_seen_later() {
+    both_with(
+        async |kit| {
+            let (_, harbor) = start(kit).await;
+            let (engine, now) = (std::sync::Arc::new(super::Engine::of(&kit.app)), kit.now());
+            let looking = engine.clone();
+            let plan = async || {
+                let looking = looking.clone();
+                let look = move |tx: &mut platform::db::ReadTx| {
+                    looking.plan_page(tx, "", 50, now, &super::Watch::default())
+                };
+                kit.app.db().read(look).await.unwrap()
+            };
+            let keep = async |plan: super::Plan| {
+                let engine = engine.clone();
+                let keep =
+                    move |tx: &mut platform::db::Tx| engine.keep_page(tx, &plan, &super::Watch::default());
+                kit.app.db().housekeeping(keep).await.unwrap();
+            };
+            let before = plan().await;
+            set(kit, harbor, "USR-C1", "not_met").await;
+            let unseen = plan().await;
+            step(kit).await;
+            assert_eq!(seen(kit, harbor, "USR-C1").await, "gap unmet");
+            keep(before).await;
+            assert_eq!(seen(kit, harbor, "USR-C1").await, "gap unmet", "the snapshot is older than the cell");
+            keep(unseen).await;
+            assert_eq!(seen(kit, harbor, "USR-C1").await, "gap unmet");
+            // Without anybody between, it is kept as it was seen.
+            set(kit, harbor, "USR-C1", "met").await;
+            let alone = plan().await;
+            keep(alone).await;
+            assert_eq!(seen(kit, harbor, "USR-C1").await, "held met");
+        },
+        options,
+    )
+    .await;
 }
 
 #[tokio::test]

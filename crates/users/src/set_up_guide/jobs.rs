@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
-use platform::db::{DbError, Tx};
+use platform::db::{DbError, ReadTx, Tx};
 use platform::events::StoredEvent;
 use platform::ids::OrganizationId;
 use platform::jobs::{JobError, JobFuture, JobKind, Run, Schedule};
@@ -14,7 +14,7 @@ use platform::principals;
 use platform::time::{DAY, Timestamp};
 use platform::{App, feed};
 
-use super::{Sources, refresh, sql};
+use super::{Found, Sources, find, keep, sql};
 
 /// The consumer's name: its cursor in the feed.
 pub const CONSUMER: &str = "set_up_guides";
@@ -46,26 +46,49 @@ const CONCERNS: &[&str] = &[
     "awareness.",
     "breach_",
     "access_review.",
+    // What was skipped while somebody looked is looked at again.
+    "set_up_guide.",
 ];
 
 /// Looks at an organization's steps unless it finished.
 fn look_at(
-    tx: &mut Tx,
+    tx: &mut ReadTx,
     sources: &Sources,
     organization: OrganizationId,
     now: Timestamp,
-) -> Result<(), DbError> {
+) -> Result<Option<Found>, DbError> {
     if tx.scalar::<bool>(&sql::IS_FINISHED, params![organization])? == Some(true) {
-        return Ok(());
+        return Ok(None);
     }
-    refresh(tx, sources, organization, now)
+    find(tx, sources, organization, now)
 }
 
-fn take(tx: &mut Tx, sources: &Sources, events: &[StoredEvent], now: Timestamp) -> Result<(), DbError> {
-    let concerned = |event: &&StoredEvent| CONCERNS.iter().any(|start| event.action.starts_with(start));
-    let organizations: BTreeSet<OrganizationId> =
-        events.iter().filter(concerned).map(|event| event.organization).collect();
-    organizations.into_iter().try_for_each(|organization| look_at(tx, sources, organization, now))
+/// How far everybody is whom these events concern.
+struct Looked {
+    now: Timestamp,
+    found: Vec<(OrganizationId, Found)>,
+}
+
+impl Looked {
+    fn at(
+        tx: &mut ReadTx,
+        sources: &Sources,
+        events: &[StoredEvent],
+        now: Timestamp,
+    ) -> Result<Self, DbError> {
+        let concerned = |event: &&StoredEvent| CONCERNS.iter().any(|start| event.action.starts_with(start));
+        let organizations: BTreeSet<OrganizationId> =
+            events.iter().filter(concerned).map(|event| event.organization).collect();
+        let mut found = Vec::new();
+        for organization in organizations {
+            found.extend(look_at(tx, sources, organization, now)?.map(|one| (organization, one)));
+        }
+        Ok(Self { now, found })
+    }
+
+    fn keep(&self, tx: &mut Tx) -> Result<(), DbError> {
+        self.found.iter().try_for_each(|(organization, found)| keep(tx, *organization, found, self.now))
+    }
 }
 
 /// One step: a batch of the feed; gives how many events there were.
@@ -80,9 +103,13 @@ fn step(app: &App, limit: u32) -> BoxFuture<'_, Result<usize, DbError>> {
                 return Ok(0);
             }
             let (sources, clock) = (Sources::of(app), app.clock().clone());
-            let taken = feed::step(app.db(), CONSUMER, limit, move |tx, events| {
-                take(tx, &sources, events, clock.now())
-            })
+            let taken = feed::step_looking(
+                app.db(),
+                CONSUMER,
+                limit,
+                move |tx, events| Looked::at(tx, &sources, events, clock.now()),
+                |tx, _, looked| looked.keep(tx),
+            )
             .await?;
             if taken > 0 {
                 return Ok(taken);
@@ -132,7 +159,9 @@ fn run_daily(app: App, run: Run) -> JobFuture {
                 .housekeeping(move |tx| {
                     let page = principals::organizations(tx, &from, PAGE)?;
                     for organization in &page {
-                        look_at(tx, &sources, organization.id, now)?;
+                        if let Some(found) = look_at(tx, &sources, organization.id, now)? {
+                            keep(tx, organization.id, &found, now)?;
+                        }
                     }
                     Ok::<_, DbError>(page.last().map(|organization| organization.slug.clone()))
                 })
