@@ -137,6 +137,29 @@ struct Look {
     seen: Seen,
 }
 
+/// What binds the organization that was looked at last: its halves come one after the other and ask the same, and an
+/// answer may have looked at everybody.
+#[derive(Default)]
+struct Binding(Option<(OrganizationId, OrganizationFacts)>);
+
+impl Binding {
+    fn of(
+        &mut self,
+        reader: Option<ReadFacts>,
+        tx: &mut ReadTx,
+        organization: OrganizationId,
+    ) -> Result<OrganizationFacts, DbError> {
+        match self.0 {
+            Some((known, facts)) if known == organization => Ok(facts),
+            _ => {
+                let facts = facts_of(reader, tx, organization)?;
+                self.0 = Some((organization, facts));
+                Ok(facts)
+            }
+        }
+    }
+}
+
 /// Whether a half binds, and what its control says.
 type Seen = (Applicability, Observation);
 
@@ -299,9 +322,10 @@ impl Engine {
     }
 
     fn look(&self, tx: &mut ReadTx, wanted: Wanted, mut plan: Plan, watch: &Watch) -> Result<Plan, DbError> {
+        let mut binding = Binding::default();
         for ((_, organization, index), cause) in wanted {
             let Some(source) = self.sources.get(index) else { continue };
-            let seen = self.observe(tx, source, organization, plan.now, watch)?;
+            let seen = self.observe(tx, source, organization, plan.now, watch, &mut binding)?;
             plan.looks.push(Look { organization, index, cause, seen });
         }
         Ok(plan)
@@ -327,13 +351,14 @@ impl Engine {
         for (organization, duty, side) in &plan.gone {
             cells::forget(tx, *organization, duty, *side)?;
         }
+        let mut binding = Binding::default();
         for look in &plan.looks {
             let Some(source) = self.sources.get(look.index) else { continue };
             if alone {
                 self.evaluate(tx, source, plan, look)?;
                 continue;
             }
-            let seen = self.observe(tx, source, look.organization, plan.now, watch)?;
+            let seen = self.observe(tx, source, look.organization, plan.now, watch, &mut binding)?;
             self.evaluate(tx, source, plan, &Look { seen, cause: look.cause.clone(), ..*look })?;
         }
         Ok(())
@@ -362,6 +387,7 @@ impl Engine {
         organization: OrganizationId,
         now: Timestamp,
         watch: &Watch,
+        binding: &mut Binding,
     ) -> Result<Seen, DbError> {
         let name = (source.row.id, source.side);
         if let Some(error) = watch.begin(name) {
@@ -373,7 +399,7 @@ impl Engine {
         }
         let applies = match source.half.applies {
             Applies::Always => Applicability::Applies,
-            condition => condition.decide(&facts_of(self.facts, tx, organization)?),
+            condition => condition.decide(&binding.of(self.facts, tx, organization)?),
         };
         let finding = (source.evidence.evaluate)(tx, organization, now)?;
         watch.end();
@@ -483,7 +509,7 @@ pub(crate) fn evaluate_one(
     let Some(index) = engine.position(row.id, side) else { return Ok(()) };
     let Some(source) = engine.sources.get(index) else { return Ok(()) };
     let plan = Plan::begin(tx, now)?;
-    let seen = engine.observe(tx, source, organization, now, &Watch::default())?;
+    let seen = engine.observe(tx, source, organization, now, &Watch::default(), &mut Binding::default())?;
     let cause = Some(Cause { action: action.to_owned(), organization, sequence: None, at: now });
     engine.evaluate(tx, source, &plan, &Look { organization, index, cause, seen })
 }
