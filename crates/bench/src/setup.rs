@@ -35,6 +35,8 @@ pub struct Setup {
 impl Setup {
     /// `disk` is where databases and logs are laid; what is synced there is what is measured.
     pub fn new(root: PathBuf, disk: &Path, rounds: usize, quick: bool, cores: (u32, u32)) -> Result<Self> {
+        let making = BenchError::io(format!("making the folder {}", disk.display()));
+        std::fs::create_dir_all(disk).map_err(making)?;
         let work = tempfile::Builder::new().prefix("bailiwick-bench.").tempdir_in(disk);
         let work = work.map_err(BenchError::io(format!("making a folder in {}", disk.display())))?;
         let round = Duration::from_secs(if quick { 1 } else { 10 });

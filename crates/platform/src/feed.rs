@@ -170,12 +170,13 @@ fn place(row: Option<&Row>) -> Result<Cursor, DbError> {
     )
 }
 
-/// How a consumer shares the store with everybody else. Whoever writes waits for its steps, so after a long one the others
-/// have the store to themselves; and while more happens than small batches take, batches grow, so that what many events
-/// concern is looked at once.
+/// How a consumer shares the store with everybody else. Each step is a commit of its own, so after one that took all there
+/// was, the consumer lets more come together; after a long one the others have the store to themselves; and while more happens
+/// than small batches take, batches grow, so that what many events concern is looked at once.
 pub struct Pace {
     limit: u32,
     rests: u32,
+    rest_min: Duration,
     rest_max: Duration,
 }
 
@@ -185,9 +186,10 @@ impl Pace {
     const EVENTS_MAX: u32 = 3_200;
     const STEP_SHORT: Duration = Duration::from_millis(20);
 
-    /// A consumer that rests so many times as long as its last step took, and never longer than `rest_max`.
-    pub const fn new(rests: u32, rest_max: Duration) -> Self {
-        Self { limit: Self::EVENTS, rests, rest_max }
+    /// A consumer that rests so many times as long as its last step took, within these bounds. What happens while it sleeps
+    /// is seen at once, what happens after a step waits for `rest_min`.
+    pub const fn new(rests: u32, rest_min: Duration, rest_max: Duration) -> Self {
+        Self { limit: Self::EVENTS, rests, rest_min, rest_max }
     }
 
     /// The size of the next batch.
@@ -199,7 +201,9 @@ impl Pace {
     pub fn after(&mut self, events: usize, step: Duration) -> Duration {
         let full = u32::try_from(events).is_ok_and(|events| events >= self.limit);
         self.limit = if full { (self.limit * 4).min(Self::EVENTS_MAX) } else { Self::EVENTS };
-        if step > Self::STEP_SHORT { (step * self.rests).min(self.rest_max) } else { Duration::ZERO }
+        let least = if full || events == 0 { Duration::ZERO } else { self.rest_min };
+        let rest = if step > Self::STEP_SHORT { step * self.rests } else { Duration::ZERO };
+        rest.min(self.rest_max).max(least)
     }
 }
 
@@ -214,16 +218,16 @@ mod tests {
 
     #[test]
     fn batches_grow_while_they_are_full_and_others_have_their_turn() {
-        let mut pace = Pace::new(9, Duration::from_millis(500));
+        let mut pace = Pace::new(9, Duration::from_millis(40), Duration::from_millis(500));
         let mut after = |events, ms| {
             let rest = pace.after(events, Duration::from_millis(ms));
             (rest.as_millis(), pace.limit())
         };
-        assert_eq!(after(99, 5), (0, 100));
+        assert_eq!([after(99, 5), after(1, 5)], [(40, 100); 2], "more may come together");
         assert_eq!(
             [after(100, 20), after(400, 30), after(1_600, 60)],
             [(0, 400), (270, 1_600), (500, 3_200)]
         );
-        assert_eq!([after(3_200, 900), after(3_199, 1), after(0, 0)], [(500, 3_200), (0, 100), (0, 100)]);
+        assert_eq!([after(3_200, 900), after(3_199, 1), after(0, 0)], [(500, 3_200), (40, 100), (0, 100)]);
     }
 }

@@ -75,6 +75,7 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(34, "0034_person_alerts"),
     migration!(35, "0035_covering_indexes"),
     migration!(36, "0036_matrix_generation"),
+    migration!(37, "0037_standing_indexes"),
 ];
 
 impl Migration {

@@ -17,8 +17,9 @@ use crate::cells;
 pub const CONSUMER: &str = "matrix";
 /// Small enough that a batch keeps other writers waiting for milliseconds only.
 const DUE: u32 = 100;
-/// A quarter of the time for the matrix, whose cells turn within a second; less where a look takes longer than that.
-const PACE: feed::Pace = feed::Pace::new(3, Duration::from_secs(1));
+/// A quarter of the time for the matrix, whose cells turn within a second; less where a look takes longer than that. While
+/// much happens a tenth of a second comes together.
+const PACE: feed::Pace = feed::Pace::new(3, Duration::from_millis(100), Duration::from_secs(1));
 /// On PostgreSQL a committed event shows only when no older transaction runs any more: mostly some milliseconds.
 const VISIBILITY_WAIT: Duration = Duration::from_millis(5);
 const VISIBILITY_TRIES: u32 = 100;

@@ -15,6 +15,8 @@ use crate::guessing::{self, MANY_ACCOUNTS, ONE_ACCOUNT, Rule, Try};
 const EVENTS: u32 = 100;
 /// Batches of one pass, so that a detector that is far behind is asked now and then whether it was stopped.
 const BATCHES: usize = 50;
+/// Between passes: an alert is due within a minute, and each batch is a commit of its own, for which sign-ins would wait.
+const REST: Duration = Duration::from_millis(500);
 /// On PostgreSQL a committed event shows only when no older transaction runs any more: mostly some milliseconds.
 const VISIBILITY_WAIT: Duration = Duration::from_millis(5);
 const VISIBILITY_TRIES: u32 = 100;
@@ -146,18 +148,17 @@ fn task(app: App, rule: &'static Rule) -> BoxFuture<'static, ()> {
             tracing::error!(%error, detector = rule.name, "cannot find the end of the feed");
         }
         while !app.draining() {
-            let pause = match run_once(&app, rule).await {
-                Ok(events) => events == 0,
+            let taken = match run_once(&app, rule).await {
+                Ok(events) => events,
                 Err(error) => {
                     tracing::error!(%error, detector = rule.name, "a detector cannot follow the feed");
-                    true
+                    0
                 }
             };
-            if pause {
-                tokio::select! {
-                    () = feed::wait(&mut commits) => {}
-                    () = app.drained() => {}
-                }
+            tokio::select! {
+                () = tokio::time::sleep(REST), if taken > 0 => {}
+                () = feed::wait(&mut commits), if taken == 0 => {}
+                () = app.drained() => {}
             }
         }
     })

@@ -20,7 +20,7 @@ use super::{Found, Sources, find, keep, sql};
 pub const CONSUMER: &str = "set_up_guides";
 const PAGE: u32 = 50;
 /// Nobody waits for a tick on a list of things to do.
-const PACE: feed::Pace = feed::Pace::new(9, Duration::from_secs(2));
+const PACE: feed::Pace = feed::Pace::new(9, Duration::from_secs(1), Duration::from_secs(2));
 /// On PostgreSQL a committed event shows only when no older transaction runs any more: mostly some milliseconds.
 const VISIBILITY_WAIT: Duration = Duration::from_millis(5);
 const VISIBILITY_TRIES: u32 = 100;
